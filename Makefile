@@ -1,0 +1,60 @@
+# Every target does its own set-up. `make demo` and `make test` are all a newcomer needs.
+# PYTHON=… names another interpreter (3.11 or newer) to build .venv from.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+TESTS ?= tests
+# Measured on two cores; loadfile keeps a file's shared network in one worker.
+WORKERS ?= 2
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system demo up test checks lint format types imports pytest bench lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: ## build .venv from requirements.lock, if anything changed
+	@scripts/setup.sh
+
+system: ## install what the tests want from Debian (as root), or say what is missing
+	@scripts/system-packages.sh bubblewrap chromium
+
+demo: setup ## tell the story of one job through three providers (under three minutes)
+	@scripts/system-packages.sh bubblewrap
+	@$(BIN)/python -m intertie.cli.main demo
+
+up: setup ## leave a network running here; prints the console's address
+	@scripts/system-packages.sh bubblewrap
+	@$(BIN)/python -m intertie.cli.main up
+
+test: setup system checks pytest ## run every check and every test
+
+checks: lint types imports
+
+lint: setup ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: setup ## let ruff put the format right
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+types: setup
+	$(BIN)/mypy --strict src
+
+imports: setup
+	@$(BIN)/lint-imports
+
+pytest: setup
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_FLAGS) $(TESTS)
+
+bench: setup ## list the benchmarks (run one: .venv/bin/python -m benchmarks NAME)
+	@$(BIN)/python -m benchmarks list
+
+lock: ## resolve again; run it after changing dependencies in pyproject.toml
+	@scripts/lock.sh
+
+clean: ## remove .venv and everything that runs and tests left behind
+	rm -rf .venv .setup.lock demo-out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

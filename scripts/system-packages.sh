@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Makes the named Debian packages present: installs them as root, else says in one line what is
+# missing and what will do without it. Never fails: each of them is optional.
+set -uo pipefail
+
+declare -A command_of=([bubblewrap]=bwrap [chromium]=chromium)
+declare -A without=(
+    [bubblewrap]="tasks run without a sandbox"
+    [chromium]="the console's browser test is skipped"
+)
+
+missing=()
+for package in "$@"; do
+    command -v "${command_of[$package]}" >/dev/null || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" \
+        >"$log" 2>&1
+}
+
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    echo "system: installing ${missing[*]} (once)" >&2
+    # A fresh machine has no package lists, an old one stale ones: update only when needed.
+    install || { apt-get update -qq >"$log" 2>&1 && install; } || tail -n 3 "$log" >&2
+fi
+
+for package in "${missing[@]}"; do
+    command -v "${command_of[$package]}" >/dev/null ||
+        echo "system: no $package here, so ${without[$package]} (Debian: apt-get install $package)" >&2
+done
+exit 0

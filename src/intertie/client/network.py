@@ -1,0 +1,312 @@
+"""The network as one bearer sees it: every public route as a method."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from intertie.client import blobs, credentials, folders, following, specs
+from intertie.client.errors import NotFound, SpecError, problem_of
+from intertie.client.following import OnEvent
+from intertie.client.specs import SpecSource, body_of
+from intertie.client.transport import Transport
+from intertie.model.ids import decode
+from intertie.wire.jobs import (
+    FileView,
+    JobEvent,
+    JobView,
+    Receipt,
+    SubmitJob,
+    TaskView,
+    WhyView,
+)
+from intertie.wire.market import AskQuote, OfferView, QuoteView
+from intertie.wire.money import AccountView, LedgerCheck, TransactionView
+from intertie.wire.parties import (
+    BlockProject,
+    Created,
+    CreateProject,
+    CreateProvider,
+    ProjectView,
+    ProviderView,
+    TopUp,
+    WhoAmI,
+)
+
+M = TypeVar("M", bound=BaseModel)
+JobLike = str | JobView
+
+
+class Intertie:
+    r"""A connection to one network, as one project, provider or operator.
+
+    Without arguments it speaks to the network of $INTERTIE_URL and $INTERTIE_TOKEN, else to the
+    one that ``intertie up`` left in its credentials file; `name` picks another of its tokens.
+    Answers are the models of `intertie.wire`; a "no" is an `IntertieError` with its fix.
+
+    >>> from intertie.client import Intertie
+    >>> network = Intertie()
+    >>> job = network.submit({"command": ["echo", "hello"], "time_limit": "1m"})
+    >>> network.wait(job).outcome
+    'done'
+    >>> "".join(network.logs(job))
+    'hello\n'
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        lang: str | None = None,
+        timeout_s: float = 30.0,
+        *,
+        name: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        address, bearer = credentials.choose(url, token, name)
+        self.url = address
+        self._transport = Transport(address, bearer, lang, timeout_s, transport)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Jobs, from the question to the receipt.
+
+    def quote(self, spec: SpecSource, *, key: str | None = None) -> QuoteView:
+        """Return what a job would cost and when it would finish; nothing is uploaded or started.
+
+        >>> quote = Intertie().quote({"command": ["sleep", "1"], "time_limit": "1m"})
+        >>> sum(option.is_chosen for option in quote.options)
+        1
+        """
+        asked = AskQuote(spec=specs.load(spec).spec)
+        return self._create("quotes", asked, QuoteView, key)
+
+    def submit(
+        self,
+        spec: SpecSource,
+        quote: str | QuoteView | None = None,
+        option: str | None = None,
+        workdir: str | Path | None = None,
+        *,
+        key: str | None = None,
+        on_progress: blobs.OnProgress | None = None,
+    ) -> JobView:
+        """Submit a job and return it; its working folder is packed and uploaded first.
+
+        `spec` is a file, a dictionary or a `JobSpec`. With `quote`, the job runs at its prices.
+        Repeating the call with the same `key` returns the same job.
+
+        >>> Intertie().submit({"command": ["true"], "name": "nothing", "time_limit": "1m"}).name
+        'nothing'
+        """
+        loaded = specs.load(spec, workdir)
+        asked = loaded.spec
+        if loaded.folder is not None:
+            held = self.upload(loaded.folder, on_progress)
+            asked = asked.model_copy(update={"workdir": held})
+        chosen: dict[str, Any] = {}
+        if quote is not None:
+            chosen["quote"] = quote.id if isinstance(quote, QuoteView) else quote
+        if option is not None:
+            chosen["option"] = option
+        return self._create("jobs", SubmitJob(spec=asked, **chosen), JobView, key)
+
+    def upload(self, folder: str | Path, on_progress: blobs.OnProgress | None = None) -> str:
+        """Pack a folder and upload it unless the network has it; return its hash."""
+        path = Path(folder)
+        if not path.is_dir():
+            raise SpecError(problem_of("bad_spec", f"There is no folder {path}", status=422))
+        with folders.pack(path) as packed:
+            return blobs.upload(self._transport, packed, on_progress)
+
+    def job(self, job: JobLike) -> JobView:
+        return self._one(f"jobs/{_id(job)}", JobView)
+
+    def jobs(self, state: str | None = None, limit: int = 100) -> Iterator[JobView]:
+        """Return jobs page by page; `limit` is the size of a page."""
+        params = {"limit": limit} | ({"state": state} if state else {})
+        return self._pages("jobs", JobView, params)
+
+    def tasks(self, job: JobLike) -> Iterator[TaskView]:
+        return self._pages(f"jobs/{_id(job)}/tasks", TaskView, {"limit": 500})
+
+    def wait(
+        self, job: JobLike, on_event: OnEvent | None = None, timeout_s: float | None = None
+    ) -> JobView:
+        """Return the job when it has settled; raise WaitTimeout after `timeout_s`."""
+        return following.wait(self._transport, _id(job), on_event, timeout_s)
+
+    def events(self, job: JobLike, follow: bool = False, last: int = 0) -> Iterator[JobEvent]:
+        """Return the events after number `last`; with `follow`, until the job has settled."""
+        if follow:
+            return following.events(self._transport, _id(job), last)
+        found = self._pages(f"jobs/{_id(job)}/events", JobEvent, {"limit": 500})
+        return (event for event in found if event.number > last)
+
+    def logs(
+        self,
+        job: JobLike,
+        task: int = 0,
+        follow: bool = False,
+        offset: int = 0,
+        attempt: int | None = None,
+    ) -> Iterator[str]:
+        """Return the output of one task in pieces; with `follow`, until the task has ended."""
+        if follow:
+            return following.log(self._transport, _id(job), task, offset, attempt)
+        params = {"offset": offset} | ({} if attempt is None else {"attempt": attempt})
+        where = f"jobs/{_id(job)}/tasks/{task}/logs"
+        return (self._transport.ask("GET", where, params=params).text for _ in range(1))
+
+    def cancel(self, job: JobLike, *, key: str | None = None) -> JobView:
+        return self._create(f"jobs/{_id(job)}/cancel", None, JobView, key)
+
+    def why(self, job: JobLike) -> WhyView:
+        """Return why a job waits, failed or was refused, and the smallest change that helps."""
+        return self._one(f"jobs/{_id(job)}/why", WhyView)
+
+    def files(self, job: JobLike) -> Iterator[FileView]:
+        return self._pages(f"jobs/{_id(job)}/files", FileView, {"limit": 500})
+
+    def results(
+        self,
+        job: JobLike,
+        to: str | Path | None = None,
+        on_progress: blobs.OnProgress | None = None,
+    ) -> list[Path]:
+        """Bring a job's result files into a folder (``results/<job>``) and return their paths.
+
+        The files of an array go into one folder for each task: ``0/``, ``1/``, … Files that are
+        there already and have the right content are not fetched again.
+        """
+        view = job if isinstance(job, JobView) else self.job(job)
+        folder = Path(to) if to else Path("results") / view.id
+        found = [file for file in self.files(view) if file.kind == "result"]
+        paths = []
+        for count, file in enumerate(found, 1):
+            place = folder / str(file.task) if view.task_count > 1 else folder
+            paths.append(blobs.fetch(self._transport, view.id, file, place))
+            if on_progress:
+                on_progress(count, len(found))
+        return paths
+
+    def receipt(self, job: JobLike) -> Receipt:
+        """Return what a job used and cost, from both meters, and where the money went."""
+        return self._one(f"jobs/{_id(job)}/receipt", Receipt)
+
+    # The market and the parties.
+
+    def me(self) -> WhoAmI:
+        return self._one("me", WhoAmI)
+
+    def offers(self) -> Iterator[OfferView]:
+        return self._pages("offers", OfferView)
+
+    def quotes(self) -> Iterator[QuoteView]:
+        return self._pages("quotes", QuoteView)
+
+    def quote_of(self, quote: str) -> QuoteView:
+        return self._one(f"quotes/{quote}", QuoteView)
+
+    def providers(self) -> Iterator[ProviderView]:
+        return self._pages("providers", ProviderView)
+
+    def provider(self, provider: str) -> ProviderView:
+        return self._one(f"providers/{self._party('provider', provider)}", ProviderView)
+
+    def create_provider(self, name: str, *, key: str | None = None) -> Created:
+        """Register a provider; the answer holds the one-time token with which its agent enrols."""
+        return self._create(
+            "providers", specs.checked(CreateProvider, {"name": name}), Created, key
+        )
+
+    def create_enrol_token(self, provider: str, *, key: str | None = None) -> Created:
+        """Return a new one-time token, with which one more agent of the provider enrols."""
+        where = f"providers/{self._party('provider', provider)}/enrol-tokens"
+        return self._create(where, None, Created, key)
+
+    def projects(self) -> Iterator[ProjectView]:
+        return self._pages("projects", ProjectView)
+
+    def project(self, project: str) -> ProjectView:
+        return self._one(f"projects/{self._party('project', project)}", ProjectView)
+
+    def create_project(
+        self, name: str, weight: int = 1, trial: str | float = 0, *, key: str | None = None
+    ) -> Created:
+        """Open a project with a wallet; `trial` credits are booked as a trial balance."""
+        told = {"name": name, "weight": weight, "trial": trial}
+        asked = specs.checked(CreateProject, told)
+        return self._create("projects", asked, Created, key)
+
+    def top_up(self, project: str, amount: str | float, *, key: str | None = None) -> ProjectView:
+        """Put an amount in credits into a project's wallet."""
+        where = f"projects/{self._party('project', project)}/top-up"
+        return self._create(where, specs.checked(TopUp, {"amount": amount}), ProjectView, key)
+
+    def block(
+        self, project: str, is_blocked: bool = True, *, key: str | None = None
+    ) -> ProjectView:
+        """Block a project (its leases are stopped with grace), or lift the block."""
+        where = f"projects/{self._party('project', project)}/block"
+        return self._create(where, BlockProject(is_blocked=is_blocked), ProjectView, key)
+
+    # The books.
+
+    def accounts(self) -> Iterator[AccountView]:
+        return self._pages("ledger/accounts", AccountView, {"limit": 500})
+
+    def transactions(self, limit: int = 100) -> Iterator[TransactionView]:
+        """Return transactions page by page; `limit` is the size of a page."""
+        return self._pages("ledger/transactions", TransactionView, {"limit": limit})
+
+    def ledger_check(self) -> LedgerCheck:
+        """Return the proof of the books, recomputed from the first posting."""
+        return self._one("ledger/check", LedgerCheck)
+
+    def health(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._transport.get("health")
+        return found
+
+    def _one(self, path: str, kind: type[M]) -> M:
+        return kind.model_validate(self._transport.get(path))
+
+    def _pages(self, path: str, kind: type[M], params: dict[str, Any] | None = None) -> Iterator[M]:
+        return (kind.model_validate(item) for item in self._transport.pages(path, params))
+
+    def _create(self, path: str, asked: BaseModel | None, kind: type[M], key: str | None) -> M:
+        body = body_of(asked) if asked is not None else {}
+        return kind.model_validate(self._transport.post(path, body, key))
+
+    def _party(self, noun: str, known_as: str) -> str:
+        """Return the id of a project or provider that is named by id or by name."""
+        try:
+            decode(noun, known_as)
+        except ValueError:
+            parties = self.projects() if noun == "project" else self.providers()
+            for party in parties:
+                if party.name == known_as:
+                    return str(party.id)
+            raise NotFound(
+                problem_of("not_found", f"There is no {noun} {known_as!r}", status=404)
+            ) from None
+        return known_as
+
+
+def _id(job: JobLike) -> str:
+    return job.id if isinstance(job, JobView) else job

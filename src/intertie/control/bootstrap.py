@@ -1,0 +1,66 @@
+"""The first start of a network: its row, its secret, the operator's token."""
+
+import json
+import secrets
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from intertie.control.clock import now_ms
+from intertie.model.plain import to_plain
+from intertie.model.policy import Policy
+from intertie.store import tables
+from intertie.store.appending import add_credential
+from intertie.store.database import migrate, open_database
+
+OPERATOR = "operator"
+
+
+def database_url(data: Path) -> str:
+    """Return where the embedded network of a data folder keeps its truth."""
+    return f"sqlite:///{data / 'network.sqlite'}"
+
+
+def open_network(url: str, name: str = "intertie", policy: Policy | None = None) -> Engine:
+    """Return an engine on a migrated database that holds one network; make it on the first call."""
+    engine = open_database(url)
+    migrate(engine)
+    with engine.begin() as connection:
+        if connection.execute(select(tables.network.c.id)).first() is None:
+            _create(connection, name, policy or Policy())
+    return engine
+
+
+def make_token(connection: Connection, role: str, subject: int) -> str:
+    """Return a new bearer token; only its hash is kept."""
+    token = f"itk_{role}_{secrets.token_urlsafe(32)}"
+    add_credential(connection, token, role, subject, now_ms())
+    return token
+
+
+def raise_incarnation(engine: Engine) -> None:
+    """Begin a new incarnation; called after a restore from backup, so that older tokens lose."""
+    with engine.begin() as connection:
+        table = tables.network
+        connection.execute(update(table).values(incarnation=table.c.incarnation + 1))
+
+
+def save_credentials(path: Path, url: str, tokens: dict[str, str], default: str) -> None:
+    """Keep url and tokens by name where the command line finds them; readable by the owner alone."""
+    known = json.loads(path.read_text())["tokens"] if path.exists() else {}
+    text = json.dumps({"url": url, "tokens": known | tokens, "default": default}, indent=1)
+    path.touch(mode=0o600, exist_ok=True)
+    path.write_text(text)
+
+
+def _create(connection: Connection, name: str, policy: Policy) -> None:
+    connection.execute(
+        insert(tables.network).values(
+            id=1,
+            name=name,
+            incarnation=1,
+            secret=secrets.token_bytes(32),
+            policy=json.dumps(to_plain(policy)),
+            created_at=now_ms(),
+        )
+    )

@@ -1,0 +1,63 @@
+"""The decider: take inbox rows, let the river flow, commit, again."""
+
+import threading
+import time
+
+from sqlalchemy import Engine, func, select
+
+from intertie.control.clock import SteadyClock
+from intertie.control.wake import Wake
+from intertie.cycle.river import flow
+from intertie.model.policy import Policy
+from intertie.store import tables
+from intertie.store.committing import commit_round
+from intertie.store.loading import load_policy, load_world, waiting_inbox
+from intertie.world.world import World
+
+ROWS_MAX = 1000
+TICK_S = 1.0
+
+
+class Decider:
+    """Holds the World between rounds; after a failed commit it is dropped and loaded again."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._world: World | None = None
+        with engine.connect().execution_options(is_read=True) as connection:
+            self.policy: Policy = load_policy(connection)
+            table = tables.round_
+            last = connection.execute(select(func.max(table.c.number), func.max(table.c.at))).one()
+        self._round: int = last[0] or 0
+        self._clock = SteadyClock(last[1] or 0)
+
+    def decide(self) -> int:
+        """Run one round and return how many inbox rows it took; -1 when nothing changed."""
+        if self._world is None:
+            self._world = load_world(self._engine)
+        with self._engine.connect().execution_options(is_read=True) as connection:
+            inbox = waiting_inbox(connection, ROWS_MAX)
+        world, now = self._world, self._clock.now()
+        # Until the commit the World is a working copy: whatever goes wrong, it is not kept.
+        self._world = None
+        begun = time.perf_counter_ns()
+        changes = flow(world, inbox, self.policy, now)
+        took_us = (time.perf_counter_ns() - begun) // 1000
+        if inbox or changes:
+            with self._engine.begin() as connection:
+                number = self._round + 1
+                commit_round(connection, number, now, inbox, changes, world.balances, took_us)
+            self._round += 1
+        self._world = world
+        return len(inbox) if inbox or changes else -1
+
+
+def run(engine: Engine, wake: Wake, should_stop: threading.Event) -> None:
+    """Decide until told to stop: at once when something was appended, else each second."""
+    decider = Decider(engine)
+    while not should_stop.is_set():
+        seen = wake.seen()
+        if decider.decide() >= 0:
+            wake.poke()
+            continue
+        wake.wait(seen, TICK_S)

@@ -1,0 +1,204 @@
+"""Admit: a request becomes a job with tasks, or a refusal with nothing half-created."""
+
+from dataclasses import replace
+
+from intertie.cycle.inbox import InboxRow
+from intertie.cycle.quoting import price
+from intertie.cycle.tasks import end_task
+from intertie.cycle.views import request_of, wallet_micro
+from intertie.model.job import Contract, Job, LockedPrice, Task
+from intertie.model.plain import from_plain
+from intertie.model.policy import Policy
+from intertie.model.quote import Option, QuoteTerms
+from intertie.model.refusal import Refusal, Relaxation
+from intertie.model.request import Request
+from intertie.model.states import JobState, Outcome, QuoteState, TaskState, advance
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+KINDS = ("batch", "service", "session")
+
+
+def admit(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
+    """Return the job that one row asks for, or the stop that it asks for."""
+    changes = Changes()
+    if row.kind == "job":
+        _job(world, changes, row, policy, now)
+    elif row.kind == "cancel":
+        _cancel(world, changes, row, now)
+    return changes
+
+
+def release_held(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Changes:
+    """Return the jobs whose dependencies have ended: queued if all are done, else cancelled."""
+    changes = Changes()
+    for job in world.jobs.where(state=JobState.HELD):
+        before = [world.jobs.get(number) for number in request_of(world, job.id).after]
+        if any(_has_failed(each) for each in before) or job.is_cancelled:
+            _end_held(world, changes, job, now)
+        elif all(each.outcome == Outcome.DONE for each in before):
+            changes.put(replace(job, state=advance(JobState(job.state), JobState.QUEUED)))
+            for task in world.tasks.where(job=job.id):
+                queued = advance(TaskState(task.state), TaskState.QUEUED)
+                changes.put(replace(task, state=queued, queued_at=now))
+            changes.event(job.id, "queued")
+    return changes
+
+
+def _job(world: World, changes: Changes, row: InboxRow, policy: Policy, now: int) -> None:
+    request = from_plain(Request, row.body["request"])
+    refusal = _refuse(world, request, row.actor, policy)
+    terms = refusal or _terms(world, request, row, policy, now)
+    if isinstance(terms, Refusal):
+        changes.answer(row.id, terms)
+        return
+    option = _option(terms, row.body.get("option") or "")
+    if isinstance(option, Refusal):
+        changes.answer(row.id, option)
+        return
+    wallet = wallet_micro(world, row.actor)
+    one_task = min(pool.task_micro for pool in option.pools)
+    if wallet < one_task:
+        missing = one_task - wallet
+        values: dict[str, int | str] = {"needs_micro": one_task, "has_micro": wallet}
+        refusal = Refusal("wallet_empty", values, Relaxation("top_up", {"missing_micro": missing}))
+        changes.answer(row.id, refusal)
+        return
+    _create(world, changes, row, request, terms, option, now)
+
+
+def _refuse(world: World, request: Request, project: int, policy: Policy) -> Refusal | None:
+    owner = world.projects.find(project)
+    if owner is None:
+        return Refusal("project_unknown")
+    if owner.is_blocked:
+        return Refusal("project_blocked")
+    if request.kind != "batch":
+        return Refusal("kind_not_supported", {"kind": request.kind, "supported": "batch"})
+    if request.task_count > policy.tasks_max:
+        values: dict[str, int | str] = {"needs": request.task_count, "max": policy.tasks_max}
+        return Refusal(
+            "too_many_tasks", values, Relaxation("fewer_tasks", {"to": policy.tasks_max})
+        )
+    for number in request.after:
+        before = world.jobs.find(number)
+        if before is None or before.project != project:
+            return Refusal("dependency_unknown", {"number": number})
+        if _has_failed(before):
+            return Refusal("dependency_failed", {"number": number})
+    return None
+
+
+def _terms(
+    world: World, request: Request, row: InboxRow, policy: Policy, now: int
+) -> QuoteTerms | Refusal:
+    """Return the terms of the quote that the request names, else those of this instant."""
+    if not request.quote:
+        return price(world, request, row.actor, policy, now)
+    quote = world.quotes.find(request.quote)
+    if quote is None or quote.project != row.actor:
+        return Refusal("quote_unknown", {}, Relaxation("ask_again"))
+    if quote.state == QuoteState.ACCEPTED:
+        return Refusal("quote_used", {}, Relaxation("ask_again"))
+    if quote.state == QuoteState.LAPSED or row.at >= quote.until:
+        return Refusal("quote_lapsed", {"until_at": quote.until}, Relaxation("ask_again"))
+    if replace(request, quote=0) != world.documents["asked", quote.id]:
+        return Refusal("quote_other_request", {}, Relaxation("ask_again"))
+    terms: QuoteTerms = world.documents["quote", quote.id]
+    return terms
+
+
+def _option(terms: QuoteTerms, code: str) -> Option | Refusal:
+    if not code:
+        return terms.options[terms.chosen]
+    named = {"cheapest": terms.cheapest, "soonest": terms.soonest, "chosen": terms.chosen}
+    if code in named:
+        return terms.options[named[code]]
+    for option in terms.options:
+        if option.code == code:
+            return option
+    return Refusal("option_unknown", {"option": code, "known": "cheapest, soonest, chosen"})
+
+
+def _create(
+    world: World,
+    changes: Changes,
+    row: InboxRow,
+    request: Request,
+    terms: QuoteTerms,
+    option: Option,
+    now: int,
+) -> None:
+    sizing = terms.sizing
+    is_held = bool(request.after)
+    job = Job(
+        id=row.id,
+        project=row.actor,
+        state=JobState.HELD if is_held else JobState.QUEUED,
+        outcome=Outcome.NONE,
+        kind=KINDS.index(request.kind),
+        submitted_at=row.at,
+        ended_at=0,
+        quote=request.quote,
+        task_count=request.task_count,
+        is_gang=request.is_gang,
+        time_limit_s=request.time_limit_s,
+        expected_s=0 if sizing.source == "time_limit" else sizing.expected_s,
+        budget_micro=request.budget_micro,
+        spent_micro=0,
+        held_micro=0,
+        quoted_micro=option.cost_micro,
+        limit_micro_per_task=_limit_micro(request, option),
+        is_soonest=int(request.prefer == "soonest"),
+        is_cancelled=0,
+    )
+    changes.put(job)
+    changes.document("request", job.id, request)
+    locked = tuple(LockedPrice(pool.pool, pool.offer) for pool in option.pools)
+    changes.document("contract", job.id, Contract(sizing, locked))
+    first = world.next.get("Task", 1)
+    for index in range(request.task_count):
+        changes.put(_task(first + index, job, index, is_held, now))
+    if request.quote:
+        accepted = world.quotes.get(request.quote)
+        state = advance(QuoteState(accepted.state), QuoteState.ACCEPTED)
+        changes.put(replace(accepted, state=state, job=job.id))
+    changes.event(job.id, "held" if is_held else "queued")
+    changes.answer(row.id, job=job.id)
+
+
+def _limit_micro(request: Request, option: Option) -> int:
+    """Return the most one task may cost: what was quoted, or its even part of a larger budget."""
+    quoted = max(pool.task_micro for pool in option.pools)
+    return max(quoted, request.budget_micro // request.task_count)
+
+
+def _task(number: int, job: Job, index: int, is_held: bool, now: int) -> Task:
+    state = TaskState.HELD if is_held else TaskState.QUEUED
+    return Task(number, job.id, index, state, Outcome.NONE, 0, 0, 0, 0, now, 0)
+
+
+def _has_failed(job: Job) -> bool:
+    return job.outcome in (Outcome.FAILED, Outcome.CANCELLED)
+
+
+def _end_held(world: World, changes: Changes, job: Job, now: int) -> None:
+    for task in world.tasks.where(job=job.id):
+        end_task(changes, task, Outcome.CANCELLED, now)
+    changes.event(job.id, "dependency_failed")
+
+
+def _cancel(world: World, changes: Changes, row: InboxRow, now: int) -> None:
+    """Cancel: what waits ends at once, what runs is told to stop; cancelling twice is fine."""
+    job = world.jobs.find(row.body["job"])
+    if job is None or job.project != row.actor:
+        changes.answer(row.id, Refusal("job_unknown"))
+        return
+    changes.answer(row.id, job=job.id)
+    if job.state in (JobState.ENDED, JobState.SETTLED) or job.is_cancelled:
+        return
+    changes.put(replace(job, is_cancelled=1))
+    changes.event(job.id, "cancelling")
+    for task in world.tasks.where(job=job.id):
+        if task.state in (TaskState.HELD, TaskState.QUEUED):
+            end_task(changes, task, Outcome.CANCELLED, now)

@@ -1,0 +1,192 @@
+"""Run, first half: believe what agents say of their pools and leases before anything is decided."""
+
+from dataclasses import replace
+from typing import Any
+
+from intertie.cycle.inbox import InboxRow
+from intertie.cycle.tasks import end_attempt
+from intertie.cycle.views import listed_offer
+from intertie.model.ids import decode, encode
+from intertie.model.job import FileEntry, Manifest
+from intertie.model.lease import Lease
+from intertie.model.offer import Offer
+from intertie.model.parties import Node, Pool, PoolFacts
+from intertie.model.plain import from_plain
+from intertie.model.policy import Policy
+from intertie.model.refusal import Refusal
+from intertie.model.states import LeaseState, OfferState, PoolState, TaskState, advance
+from intertie.run.observing import CAUSE_WORDS, ENDED, RUNNING, STATE_WORDS, Seen, observe
+from intertie.run.reconciling import ALIVE
+from intertie.wire.digest import observation_digest
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+
+def believe(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
+    """Return what one session or sync says, folded into its pool and leases."""
+    if row.kind == "session":
+        return _session(world, row, policy)
+    if row.kind == "sync":
+        return _sync(world, row, policy)
+    return Changes()
+
+
+def _session(world: World, row: InboxRow, policy: Policy) -> Changes:
+    changes = Changes()
+    pool = world.pools.find(row.actor)
+    if pool is None:
+        changes.answer(row.id, Refusal("agent_unknown"))
+        return changes
+    facts = from_plain(PoolFacts, row.body["pool"])
+    fresh = replace(
+        pool,
+        state=PoolState.ONLINE,
+        epoch=pool.epoch + 1,
+        sequence=0,
+        seen_at=row.at,
+        renew_for_s=policy.renew_for_s,
+        wants_full=1,
+        lent_cpus_milli=facts.terms.lent_cpus_milli,
+        lent_memory_bytes=facts.terms.lent_memory_bytes,
+        is_draining=0,
+    )
+    changes.put(fresh)
+    changes.document("pool", pool.id, facts)
+    _nodes(world, changes, pool.id, facts)
+    _offer(world, changes, pool.id, facts, row.at)
+    changes.answer(row.id, agent=pool.id, epoch=fresh.epoch)
+    return changes
+
+
+def _nodes(world: World, changes: Changes, pool: int, facts: PoolFacts) -> None:
+    """Nodes keep their number by index, so that leases stay on theirs when an agent comes back."""
+    known = {node.index: node for node in world.nodes.where(pool=pool)}
+    number = world.next.get("Node", 1)
+    for index, said in enumerate(facts.nodes):
+        if index not in known:
+            number += 1
+        changes.put(
+            Node(
+                id=known[index].id if index in known else number - 1,
+                pool=pool,
+                index=index,
+                cpus_milli=said.cpus_milli,
+                memory_bytes=said.memory_bytes,
+                disk_bytes=said.disk_bytes,
+                device_count=said.device_count,
+            )
+        )
+    changes.retire("Node", *(node.id for i, node in known.items() if i >= len(facts.nodes)))
+
+
+def _offer(world: World, changes: Changes, pool: int, facts: PoolFacts, at: int) -> None:
+    """List a new version when price, speed or grace changed; what was sold keeps its own version."""
+    score = facts.scores[0] if facts.scores else None
+    said = Offer(
+        id=world.next.get("Offer", 1),
+        pool=pool,
+        version=1,
+        state=OfferState.LISTED,
+        price_micro_per_unit_h=facts.terms.price_micro_per_unit_h,
+        score_millionths=score.millionths if score else 0,
+        is_measured=int(score is not None and score.source == "measured"),
+        grace_s=facts.terms.grace_s,
+        listed_at=at,
+    )
+    listed = listed_offer(world, pool)
+    if listed is None:
+        changes.put(said)
+        return
+    if replace(said, id=listed.id, version=listed.version, listed_at=listed.listed_at) == listed:
+        return
+    changes.put(replace(listed, state=advance(OfferState(listed.state), OfferState.DELISTED)))
+    changes.put(replace(said, version=listed.version + 1))
+
+
+def _sync(world: World, row: InboxRow, policy: Policy) -> Changes:
+    changes = Changes()
+    pool = world.pools.find(row.actor)
+    body = row.body
+    if pool is None:
+        changes.answer(row.id, Refusal("agent_unknown"))
+        return changes
+    if body["epoch"] != pool.epoch:
+        changes.answer(row.id, Refusal("fenced_out", {"epoch": body["epoch"], "now": pool.epoch}))
+        return changes
+    if body["sequence"] <= pool.sequence:
+        changes.answer(row.id, agent=pool.id)
+        return changes
+    for said in body["leases"]:
+        _lease(world, changes, pool, said, row.at, policy)
+    for said in body["declines"]:
+        ended = {"state": "ended", "cause": "declined", **said}
+        _lease(world, changes, pool, ended, row.at, policy)
+    changes.put(_heard(world, changes, pool, body, row.at))
+    changes.answer(row.id, agent=pool.id)
+    return changes
+
+
+def _heard(world: World, changes: Changes, pool: Pool, body: dict[str, Any], at: int) -> Pool:
+    owner = body["owner"]
+    is_less = owner["lent_cpus_milli"] < pool.lent_cpus_milli
+    seen = {lease.id: lease for lease in world.leases.where(pool=pool.id)}
+    seen.update({n: row for (noun, n), row in changes.rows.items() if noun == "Lease"})
+    believed = [
+        (encode("lease", lease.id), lease.token)
+        for lease in seen.values()
+        if lease.state in ALIVE and lease.observed <= RUNNING and lease.is_taken
+    ]
+    return replace(
+        pool,
+        state=PoolState.DRAINING if owner["is_draining"] else PoolState.ONLINE,
+        sequence=body["sequence"],
+        seen_at=at,
+        wants_full=int(observation_digest(believed) != body["digest"]),
+        lent_cpus_milli=owner["lent_cpus_milli"],
+        lent_memory_bytes=owner["lent_memory_bytes"],
+        reclaims=pool.reclaims + int(is_less),
+        is_draining=int(owner["is_draining"]),
+    )
+
+
+def _lease(
+    world: World, changes: Changes, pool: Pool, said: dict[str, Any], at: int, policy: Policy
+) -> None:
+    lease = world.leases.find(decode("lease", said["lease"]))
+    # What is not this pool's, or speaks under an older token, is not believed; the door's
+    # answer tells the agent to stop it.
+    if lease is None or lease.pool != pool.id or lease.token != said["token"]:
+        return
+    exit_code = said.get("exit_code")
+    seen = Seen(
+        state=STATE_WORDS[said["state"]],
+        cause=CAUSE_WORDS[said.get("cause", "none")],
+        exit_code=-1 if exit_code is None else exit_code,
+        signal=said.get("signal") or 0,
+        started_at=said.get("started_at", 0),
+        ran_ms=said.get("ran_ms", 0),
+        cpu_ms=said.get("cpu_ms", 0),
+        memory_peak_bytes=said.get("memory_peak_bytes", 0),
+    )
+    believed = replace(observe(lease, seen, at), is_taken=1)
+    if believed == lease:
+        return
+    changes.put(believed)
+    task = world.tasks.get(lease.task)
+    if believed.state == LeaseState.RUNNING and task.state == TaskState.PLACED:
+        changes.put(replace(task, state=advance(TaskState(task.state), TaskState.RUNNING)))
+        changes.event(lease.job, "running", task=task.index, pool=pool.id, lease=lease.id)
+    if believed.state == LeaseState.ENDED:
+        _files(changes, task.id, lease, said.get("files", []))
+        end_attempt(world, changes, believed, policy, at)
+
+
+def _files(changes: Changes, task: int, lease: Lease, files: list[dict[str, Any]]) -> None:
+    """Accept one manifest. A checkpoint stays when a later attempt leaves none."""
+    entries = [FileEntry(f["path"], f["sha256"], f["size_bytes"], f["kind"]) for f in files]
+    results = tuple(entry for entry in entries if entry.kind == "result")
+    saved = tuple(entry for entry in entries if entry.kind == "checkpoint")
+    if results:
+        changes.document("result", task, Manifest(results))
+    if saved:
+        changes.document("checkpoint", task, Manifest(saved))

@@ -1,0 +1,124 @@
+"""Which pools can take a request, at what price and how soon; and why the others cannot."""
+
+from intertie.cycle.views import facts_of, free_of, listed_offer, name_of
+from intertie.market.dominant import units_milli
+from intertie.market.quoting import Candidate, task_seconds
+from intertie.model.lease import Lease
+from intertie.model.offer import Offer
+from intertie.model.parties import NodeFacts, Pool, PoolFacts
+from intertie.model.quote import LostOffer
+from intertie.model.refusal import Refusal, Relaxation
+from intertie.model.request import Request
+from intertie.model.sizing import Sizing
+from intertie.model.states import PoolState
+from intertie.model.units import MILLI, ceil_div
+from intertie.placement.constraints import holds, refuse
+from intertie.run.reconciling import ALIVE
+from intertie.world.world import World
+
+_SLOTS_MAX = 4096
+
+
+def candidates(
+    world: World, request: Request, sizing: Sizing, project: int, now: int
+) -> tuple[list[Candidate], list[LostOffer]]:
+    """Return the pools that can take the request now or later, and every other pool with its reason."""
+    found: list[Candidate] = []
+    lost: list[LostOffer] = []
+    for pool in world.pools.rows():
+        offer = listed_offer(world, pool.id)
+        facts = facts_of(world, pool.id)
+        refusal = refusal_of(world, request, pool, project)
+        if refusal is not None:
+            lost.append(LostOffer(pool.id, refusal))
+            continue
+        assert facts is not None and offer is not None
+        node = home(request, facts)
+        slots_s = _slots(world, request, sizing, pool, now)
+        found.append(
+            Candidate(
+                pool=pool.id,
+                offer=offer.id,
+                price_micro_per_unit_h=offer.price_micro_per_unit_h,
+                price_version=offer.version,
+                score_millionths=offer.score_millionths,
+                units_milli=units_milli(request.resources, node),
+                slots_s=slots_s,
+            )
+        )
+    return found, lost
+
+
+def refusal_of(world: World, request: Request, pool: Pool, project: int) -> Refusal | None:
+    """Return why a pool cannot run the request, whatever it has free at this instant; or None."""
+    facts = facts_of(world, pool.id)
+    provider = name_of(world, "provider", pool.provider)
+    offer = listed_offer(world, pool.id)
+    if facts is None or offer is None or pool.state in (PoolState.JOINING, PoolState.LEFT):
+        return Refusal("pool_offline", {"provider": provider})
+    refusal = refuse(request, facts, provider, name_of(world, "project", project))
+    if refusal is not None:
+        return refusal
+    return _standing(pool, offer, provider, request, facts)
+
+
+def home(request: Request, facts: PoolFacts) -> NodeFacts:
+    """Return the first node of a pool that holds one task; the pool must have one."""
+    return next(node for node in facts.nodes if holds(request, node))
+
+
+def _standing(
+    pool: Pool, offer: Offer, provider: str, request: Request, facts: PoolFacts
+) -> Refusal | None:
+    if not offer.score_millionths:
+        return Refusal("not_measured", {"provider": provider, "profile": request.profile})
+    if pool.state == PoolState.LOST:
+        return Refusal("pool_offline", {"provider": provider})
+    if pool.is_draining:
+        return Refusal("pool_draining", {"provider": provider})
+    need = request.resources
+    lent, terms = pool.lent_cpus_milli, facts.terms
+    if need.cpus_milli > lent or need.memory_bytes > pool.lent_memory_bytes:
+        if (
+            need.cpus_milli <= terms.lent_cpus_milli
+            and need.memory_bytes <= terms.lent_memory_bytes
+        ):
+            return Refusal("owner_reclaimed", {"provider": provider})
+        if need.cpus_milli > terms.lent_cpus_milli:
+            return Refusal(
+                "not_enough_cpus",
+                {"needs_milli": need.cpus_milli, "has_milli": terms.lent_cpus_milli},
+                Relaxation("fewer_cpus", {"to_milli": terms.lent_cpus_milli}),
+            )
+        return Refusal(
+            "not_enough_memory",
+            {"needs_bytes": need.memory_bytes, "has_bytes": terms.lent_memory_bytes},
+            Relaxation("less_memory", {"to_bytes": terms.lent_memory_bytes}),
+        )
+    return None
+
+
+def _slots(world: World, request: Request, sizing: Sizing, pool: Pool, now: int) -> tuple[int, ...]:
+    """Return in how many seconds each slot of the pool is free, soonest first."""
+    need = request.resources
+    free_cpus, free_memory = free_of(world, pool)
+    free = min(free_cpus // need.cpus_milli, free_memory // need.memory_bytes)
+    total = min(
+        pool.lent_cpus_milli // need.cpus_milli, pool.lent_memory_bytes // need.memory_bytes
+    )
+    busy = sorted(
+        _ends_in_s(world, lease, now)
+        for lease in world.leases.where(pool=pool.id)
+        if lease.state in ALIVE
+    )
+    wait = busy or [task_seconds(sizing, 1_000_000, request.time_limit_s)]
+    later = [wait[min(i, len(wait) - 1)] for i in range(max(0, total - free))]
+    return tuple(([0] * free + later)[:_SLOTS_MAX])
+
+
+def _ends_in_s(world: World, lease: Lease, now: int) -> int:
+    job = world.jobs.get(lease.job)
+    expected_s = job.expected_s or job.time_limit_s
+    begun_at = lease.started_at or lease.placed_at
+    scaled_s = ceil_div(expected_s * 1_000_000, max(1, lease.score_millionths))
+    return max(1, begun_at // MILLI + scaled_s - now // MILLI)

@@ -1,0 +1,97 @@
+"""Why: each pool's reason for not running a job now, and the change that is nearest to a yes."""
+
+from intertie.cycle.candidates import refusal_of
+from intertie.cycle.inbox import InboxRow, of_kind
+from intertie.cycle.placing import hold_micro, lease_ms, priced
+from intertie.cycle.views import free_of, name_of, request_of, wallet_micro
+from intertie.model.job import Blocked, Job
+from intertie.model.parties import Pool
+from intertie.model.policy import Policy
+from intertie.model.refusal import Refusal, Relaxation, Value
+from intertie.model.states import JobState
+from intertie.model.units import MILLI, charge_micro
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+
+def explain(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Changes:
+    """Return an answer for each row that asks why."""
+    changes = Changes()
+    for row in of_kind(inbox, "why"):
+        job = world.jobs.find(row.body["job"])
+        if job is None:
+            changes.answer(row.id, Refusal("job_unknown"))
+            continue
+        position = _position(world, job)
+        changes.answer(row.id, None, why(world, job, policy), job=job.id, queue_position=position)
+    return changes
+
+
+def why(world: World, job: Job, policy: Policy) -> Blocked:
+    """Return every pool's refusal of the job, and the one whose relaxation is nearest."""
+    if job.state == JobState.HELD:
+        return Blocked((), Refusal("waits_for_dependency"))
+    if job.state not in (JobState.QUEUED, JobState.RUNNING):
+        return Blocked(())
+    if world.projects.get(job.project).is_blocked:
+        return Blocked((), Refusal("project_blocked"))
+    refusals = tuple(
+        (pool.id, refusal)
+        for pool in world.pools.rows()
+        if (refusal := _refusal(world, job, pool, policy)) is not None
+    )
+    helped = [refusal for _, refusal in refusals if refusal.relaxation is not None]
+    order = [*helped, *(refusal for _, refusal in refusals)]
+    return Blocked(refusals, order[0] if order else None)
+
+
+def _refusal(world: World, job: Job, pool: Pool, policy: Policy) -> Refusal | None:
+    request = request_of(world, job.id)
+    refusal = refusal_of(world, request, pool, job.project)
+    if refusal is not None:
+        return refusal
+    found = priced(world, job, pool)
+    assert found is not None
+    offer, units, task_s = found
+    cost = charge_micro(task_s * MILLI, units, offer.price_micro_per_unit_h)
+    if job.limit_micro_per_task and cost > job.limit_micro_per_task:
+        values: dict[str, Value] = {"needs_micro": cost, "limit_micro": job.limit_micro_per_task}
+        relaxation = Relaxation("raise_budget", {"to_micro": cost * job.task_count})
+        return Refusal("over_task_limit", values, relaxation)
+    hold = hold_micro(
+        lease_ms(job, offer.grace_s, policy), offer.grace_s, units, offer.price_micro_per_unit_h
+    )
+    return _money(world, job, hold) or _room(world, job, pool)
+
+
+def _money(world: World, job: Job, hold: int) -> Refusal | None:
+    wallet = wallet_micro(world, job.project)
+    if hold > wallet:
+        values: dict[str, Value] = {"needs_micro": hold, "has_micro": wallet}
+        return Refusal(
+            "over_wallet", values, Relaxation("top_up", {"missing_micro": hold - wallet})
+        )
+    left = job.budget_micro - job.spent_micro - job.held_micro
+    if job.budget_micro and hold > left:
+        needs = job.budget_micro + hold - left
+        values = {"needs_micro": needs, "budget_micro": job.budget_micro}
+        return Refusal("over_budget", values, Relaxation("raise_budget", {"to_micro": needs}))
+    return None
+
+
+def _room(world: World, job: Job, pool: Pool) -> Refusal | None:
+    need = request_of(world, job.id).resources
+    cpus, memory = free_of(world, pool)
+    if need.cpus_milli <= cpus and need.memory_bytes <= memory and not job.is_gang:
+        return None
+    provider = name_of(world, "provider", pool.provider)
+    return Refusal("pool_full", {"provider": provider, "free_cpus_milli": cpus})
+
+
+def _position(world: World, job: Job) -> int:
+    """Return the job's place among the waiting, 1 for the first; 0 when it does not wait."""
+    waiting = sorted(
+        (each.submitted_at, each.id) for each in world.jobs.where(state=JobState.QUEUED)
+    )
+    key = (job.submitted_at, job.id)
+    return waiting.index(key) + 1 if key in waiting else 0

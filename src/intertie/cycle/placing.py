@@ -1,0 +1,351 @@
+"""Clear and place: who gets what, at what price, and the hold that pays for it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertie.cycle.candidates import home, refusal_of
+from intertie.cycle.shares import project_use
+from intertie.cycle.views import (
+    account_of,
+    contract_of,
+    facts_of,
+    free_of,
+    price_for,
+    request_of,
+    wallet_micro,
+)
+from intertie.ledger.booking import hold
+from intertie.market.clearing import NO_TRADE, Claims, clear
+from intertie.market.dominant import units_milli
+from intertie.market.quoting import task_seconds
+from intertie.model.job import Job, Task
+from intertie.model.lease import Hold, Lease
+from intertie.model.ledger import AccountKind
+from intertie.model.offer import Offer
+from intertie.model.parties import Pool
+from intertie.model.policy import Policy
+from intertie.model.states import (
+    Cause,
+    HoldState,
+    JobState,
+    LeaseState,
+    PoolState,
+    TaskState,
+    advance,
+)
+from intertie.model.units import MILLI, charge_micro, service_units_micro
+from intertie.placement.fill import fill
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+Ints = NDArray[np.int64]
+# int64 wraps silently in a kernel: every product there stays below this.
+_LARGEST = 2**62
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The waiting jobs in queue order and the pools that may take them.
+
+    `priced[job][pool]` is (offer, units_milli, task_s) or None where the pool cannot run the job.
+    """
+
+    jobs: tuple[Job, ...]
+    waiting: tuple[tuple[Task, ...], ...]
+    pools: tuple[Pool, ...]
+    priced: tuple[tuple[tuple[Offer, int, int] | None, ...], ...]
+
+
+def place(world: World, inbox: list[object], policy: Policy, now: int) -> Changes:
+    """Return the leases and holds of this round.
+
+    What a wallet or a budget cannot hold for is dropped and the round is filled again without
+    it, at most three times, so that nobody's capacity is kept by an order that cannot pay.
+    """
+    changes = Changes()
+    orders = _orders(world, now)
+    if not orders.jobs or not orders.pools:
+        return changes
+    claims = claims_of(orders)
+    limits = [len(tasks) for tasks in orders.waiting]
+    for _ in range(3):
+        placed = _fill(world, orders, claims, limits, now)
+        affordable = _affordable(world, orders, placed, policy, now)
+        if affordable == limits or affordable == _count(placed, len(limits)):
+            break
+        limits = [min(a, b) for a, b in zip(affordable, limits, strict=True)]
+    else:
+        placed = _first(placed, limits)
+    _bind(world, changes, orders, placed, policy, now)
+    return changes
+
+
+def claims_of(orders: Orders) -> Claims:
+    """Return what the list prices clear: which job may go to which pool, and in which order."""
+    shape = (len(orders.jobs), len(orders.pools))
+    micro, seconds = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    eligible = np.zeros(shape, np.bool_)
+    for at, row in enumerate(orders.priced):
+        for pool, priced in enumerate(row):
+            if priced is not None:
+                offer, units, task_s = priced
+                micro[at, pool] = charge_micro(task_s * MILLI, units, offer.price_micro_per_unit_h)
+                seconds[at, pool], eligible[at, pool] = task_s, True
+    limit = np.array([job.limit_micro_per_task for job in orders.jobs], np.int64)
+    soonest = np.array([job.is_soonest for job in orders.jobs], np.int64)
+    return clear(micro, seconds, limit, soonest, eligible)
+
+
+def lease_ms(job: Job, grace_s: int, policy: Policy) -> int:
+    """Return how long a first lease runs: to the end of its time limit, at most `lease_s`."""
+    whole_s = policy.startup_s + job.time_limit_s + grace_s
+    return min(policy.lease_s, whole_s) * MILLI
+
+
+def hold_micro(ms: int, grace_s: int, units: int, price_micro_per_unit_h: int) -> int:
+    """Return what a lease of this length can cost at most, its grace included."""
+    return charge_micro(ms + grace_s * MILLI, units, price_micro_per_unit_h)
+
+
+def _orders(world: World, now: int) -> Orders:
+    """Oldest first within a project: the fill takes projects by their use, jobs in this order."""
+    jobs = [
+        job
+        for state in (JobState.QUEUED, JobState.RUNNING)
+        for job in world.jobs.where(state=state)
+        if not job.is_cancelled and not world.projects.get(job.project).is_blocked
+    ]
+    jobs.sort(key=lambda job: (job.submitted_at, job.id))
+    waiting = [tuple(world.tasks.where(job=job.id, state=TaskState.QUEUED)) for job in jobs]
+    kept = [at for at, tasks in enumerate(waiting) if tasks]
+    pools = tuple(world.pools.where(state=PoolState.ONLINE))
+    return Orders(
+        jobs=tuple(jobs[at] for at in kept),
+        waiting=tuple(waiting[at] for at in kept),
+        pools=pools,
+        priced=tuple(tuple(priced(world, jobs[at], pool) for pool in pools) for at in kept),
+    )
+
+
+def priced(world: World, job: Job, pool: Pool) -> tuple[Offer, int, int] | None:
+    """Return (offer, units_milli, task_s) of a job on a pool, or None where it cannot run."""
+    request = request_of(world, job.id)
+    if refusal_of(world, request, pool, job.project) is not None:
+        return None
+    offer, facts = price_for(world, job.id, pool.id), facts_of(world, pool.id)
+    assert offer is not None and facts is not None
+    units = units_milli(request.resources, home(request, facts))
+    sizing = contract_of(world, job.id).sizing
+    return offer, units, task_seconds(sizing, offer.score_millionths, job.time_limit_s)
+
+
+def _fill(
+    world: World, orders: Orders, claims: Claims, limits: list[int], now: int
+) -> list[tuple[int, int]]:
+    """Return (job, node row) of each task placed; node rows are those of `_nodes`."""
+    needs = [request_of(world, job.id).resources for job in orders.jobs]
+    nodes = _nodes(world, orders)
+    projects = sorted({job.project for job in orders.jobs})
+    used = np.array([project_use(world, p, now) for p in projects], np.int64)
+    weight = np.array([world.projects.get(p).weight for p in projects], np.int64)
+    use = np.array(
+        [_task_use(job, orders.priced[at]) for at, job in enumerate(orders.jobs)], np.int64
+    )
+    count = np.array(limits, np.int64)
+    assert int(used.max(initial=0)) + int((use * count).sum()) < _LARGEST // int(weight.max())
+    need = [[n.cpus_milli, n.memory_bytes, n.disk_bytes, n.device_count] for n in needs]
+    jobs, rows = fill(
+        np.array(need, np.int64),
+        count,
+        np.array([job.is_gang for job in orders.jobs], np.int64),
+        np.array([projects.index(job.project) for job in orders.jobs], np.int64),
+        claims.rank,
+        np.array([free for _, _, free in nodes], np.int64).reshape(len(nodes), 4),
+        np.array([pool for _, pool, _ in nodes], np.int64),
+        used,
+        weight,
+        use,
+    )
+    return [(int(job), nodes[int(row)][0]) for job, row in zip(jobs, rows, strict=True)]
+
+
+def _nodes(world: World, orders: Orders) -> list[tuple[int, int, list[int]]]:
+    """Return (node id, pool row, free resources) of every node; a pool lends no more than it says."""
+    found = []
+    for row, pool in enumerate(orders.pools):
+        cpus, memory = free_of(world, pool)
+        for node in world.nodes.where(pool=pool.id):
+            held = [
+                lease
+                for lease in world.leases.where(node=node.id)
+                if lease.state not in (LeaseState.ENDED, LeaseState.SETTLED)
+            ]
+            free = [
+                min(cpus, node.cpus_milli - sum(lease.cpus_milli for lease in held)),
+                min(memory, node.memory_bytes - sum(lease.memory_bytes for lease in held)),
+                node.disk_bytes - sum(lease.disk_bytes for lease in held),
+                node.device_count - sum(lease.device_count for lease in held),
+            ]
+            found.append((node.id, row, free))
+    return found
+
+
+def _task_use(job: Job, priced_row: tuple[tuple[Offer, int, int] | None, ...]) -> int:
+    """Return the service units one task is expected to use, at least one millionth."""
+    uses = [
+        service_units_micro(task_s * MILLI, units, offer.score_millionths)
+        for offer, units, task_s in filter(None, priced_row)
+    ]
+    return max(1, min(uses, default=1))
+
+
+def _affordable(
+    world: World, orders: Orders, placed: list[tuple[int, int]], policy: Policy, now: int
+) -> list[int]:
+    """Return how many of the placed tasks of each job its wallet and budget can hold for, in order."""
+    wallets = {job.project: wallet_micro(world, job.project) for job in orders.jobs}
+    budgets = {
+        at: job.budget_micro - job.spent_micro - job.held_micro
+        for at, job in enumerate(orders.jobs)
+        if job.budget_micro
+    }
+    counts = [0] * len(orders.jobs)
+    for at, node in placed:
+        job = orders.jobs[at]
+        cost = _hold_of(world, orders, at, node, policy)
+        if cost > wallets[job.project] or cost > budgets.get(at, cost):
+            continue
+        wallets[job.project] -= cost
+        counts[at] += 1
+        if at in budgets:
+            budgets[at] -= cost
+    gangs = [
+        job.is_gang and counts[at] < len(orders.waiting[at]) for at, job in enumerate(orders.jobs)
+    ]
+    return [0 if gangs[at] else count for at, count in enumerate(counts)]
+
+
+def _hold_of(world: World, orders: Orders, at: int, node: int, policy: Policy) -> int:
+    offer, units, _ = _priced_on(world, orders, at, node)
+    ms = lease_ms(orders.jobs[at], offer.grace_s, policy)
+    return hold_micro(ms, offer.grace_s, units, offer.price_micro_per_unit_h)
+
+
+def _priced_on(world: World, orders: Orders, at: int, node: int) -> tuple[Offer, int, int]:
+    pool = world.nodes.get(node).pool
+    row = next(i for i, each in enumerate(orders.pools) if each.id == pool)
+    found = orders.priced[at][row]
+    assert found is not None, "the kernel placed a job where it may not go"
+    return found
+
+
+def _count(placed: list[tuple[int, int]], jobs: int) -> list[int]:
+    counts = [0] * jobs
+    for at, _ in placed:
+        counts[at] += 1
+    return counts
+
+
+def _first(placed: list[tuple[int, int]], limits: list[int]) -> list[tuple[int, int]]:
+    left, kept = list(limits), []
+    for at, node in placed:
+        if left[at] > 0:
+            left[at] -= 1
+            kept.append((at, node))
+    return kept
+
+
+def _bind(
+    world: World,
+    changes: Changes,
+    orders: Orders,
+    placed: list[tuple[int, int]],
+    policy: Policy,
+    now: int,
+) -> None:
+    waiting = [iter(tasks) for tasks in orders.waiting]
+    held: dict[int, int] = {}
+    for at, node in placed:
+        task, job = next(waiting[at]), orders.jobs[at]
+        lease = _lease(world, changes, orders, at, task, node, policy, now)
+        booked = hold_micro(
+            lease.until - now, lease.grace_s, lease.units_milli, lease.price_micro_per_unit_h
+        )
+        empty = Hold(lease.id, job.project, job.id, HoldState.OPEN, 0, 0, 0)
+        wallet = account_of(world, AccountKind.WALLET, job.project)
+        escrow = account_of(world, AccountKind.ESCROW, job.project)
+        number = world.next.get("Transaction", 1) + len(changes.transactions)
+        full, transaction = hold(number, empty, booked, wallet, escrow, 0, lease.token, now)
+        changes.put(lease, full)
+        if booked:
+            changes.transactions.append(transaction)
+        held[job.id] = held.get(job.id, 0) + booked
+        changes.put(replace(job, held_micro=job.held_micro + held[job.id]))
+        state = advance(TaskState(task.state), TaskState.PLACED)
+        changes.put(replace(task, state=state, lease=lease.id, attempts=task.attempts + 1))
+        changes.event(
+            job.id,
+            "placed",
+            task=task.index,
+            pool=lease.pool,
+            lease=lease.id,
+            price_micro_per_unit_h=lease.price_micro_per_unit_h,
+            hold_micro=booked,
+        )
+
+
+def _lease(
+    world: World,
+    changes: Changes,
+    orders: Orders,
+    at: int,
+    task: Task,
+    node: int,
+    policy: Policy,
+    now: int,
+) -> Lease:
+    job = orders.jobs[at]
+    offer, units, _ = _priced_on(world, orders, at, node)
+    need = request_of(world, job.id).resources
+    made = sum(1 for noun, _ in changes.rows if noun == "Lease")
+    return Lease(
+        id=world.next.get("Lease", 1) + made,
+        token=task.attempts + 1,
+        job=job.id,
+        task=task.id,
+        project=job.project,
+        pool=world.nodes.get(node).pool,
+        node=node,
+        state=LeaseState.PLACED,
+        cause=Cause.NONE,
+        stop_cause=Cause.NONE,
+        grace_s=offer.grace_s,
+        exit_code=-1,
+        signal=0,
+        cpus_milli=need.cpus_milli,
+        memory_bytes=need.memory_bytes,
+        disk_bytes=need.disk_bytes,
+        device_count=need.device_count,
+        units_milli=units,
+        offer=offer.id,
+        price_micro_per_unit_h=offer.price_micro_per_unit_h,
+        score_millionths=offer.score_millionths,
+        placed_at=now,
+        started_at=0,
+        seen_running_at=0,
+        seen_ended_at=0,
+        stop_at=0,
+        until=now + lease_ms(job, offer.grace_s, policy),
+        agent_ms=0,
+        network_ms=0,
+        cpu_ms=0,
+        memory_peak_bytes=0,
+        charged_ms=0,
+        charged_micro=0,
+        slice_index=0,
+        observed=0,
+        is_taken=0,
+        is_result=0,
+    )

@@ -1,0 +1,45 @@
+"""Size and quote: what a request would cost and when it would finish, promised until an instant."""
+
+from intertie.cycle.candidates import candidates
+from intertie.cycle.inbox import InboxRow
+from intertie.cycle.views import history_of
+from intertie.market.quoting import quote
+from intertie.model.plain import from_plain
+from intertie.model.policy import Policy
+from intertie.model.quote import Quote, QuoteTerms
+from intertie.model.refusal import Refusal
+from intertie.model.request import Request
+from intertie.model.states import QuoteState
+from intertie.model.units import MILLI
+from intertie.planner.sizing import size
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+
+def answer_quotes(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
+    """Return the quote that one row asks for, or why there is none."""
+    changes = Changes()
+    if row.kind != "quote":
+        return changes
+    request = from_plain(Request, row.body["request"])
+    terms = price(world, request, row.actor, policy, now)
+    if isinstance(terms, Refusal):
+        changes.answer(row.id, terms)
+        return changes
+    until = now + policy.quote_s * MILLI
+    changes.put(Quote(row.id, row.actor, QuoteState.FIRM, now, until, 0))
+    changes.document("quote", row.id, terms)
+    changes.document("asked", row.id, request)
+    changes.answer(row.id, quote=row.id)
+    return changes
+
+
+def price(
+    world: World, request: Request, project: int, policy: Policy, now: int
+) -> QuoteTerms | Refusal:
+    """Return every way to run a request at the prices of this instant, or the refusal."""
+    sizing = size(request, history_of(world, project))
+    if isinstance(sizing, Refusal):
+        return sizing
+    found, lost = candidates(world, request, sizing, project, now)
+    return quote(request, sizing, found, lost, policy.fee_ppm, now)

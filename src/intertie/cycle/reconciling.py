@@ -1,0 +1,133 @@
+"""Run, second half: stop, renew and give up leases; follow each job to its end."""
+
+from dataclasses import replace
+
+from intertie.cycle.placing import hold_micro
+from intertie.cycle.tasks import end_attempt, job_state
+from intertie.cycle.views import account_of, request_of
+from intertie.ledger.booking import hold
+from intertie.model.job import Job
+from intertie.model.lease import Lease
+from intertie.model.ledger import AccountKind
+from intertie.model.parties import Pool
+from intertie.model.policy import Policy
+from intertie.model.states import Cause, JobState, PoolState, QuoteState, advance
+from intertie.model.units import MILLI
+from intertie.run.reconciling import ALIVE, give_up, hear, is_gone, renewed_until, stop, to_reclaim
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+
+def reconcile(world: World, inbox: list[object], policy: Policy, now: int) -> Changes:
+    """Return what wanted and observed differ by, as explicit stops, renewals and endings."""
+    changes = Changes()
+    for pool in world.pools.rows():
+        heard = hear(pool, policy, now)
+        if heard != pool:
+            changes.put(heard)
+        _pool(world, changes, heard, policy, now)
+    for job in world.jobs.rows():
+        if job.state != JobState.SETTLED:
+            _job(world, changes, job, now)
+    _lapse(world, changes, now)
+    return changes
+
+
+def _pool(world: World, changes: Changes, pool: Pool, policy: Policy, now: int) -> None:
+    leases = [lease for lease in world.leases.where(pool=pool.id) if lease.state in ALIVE]
+    reclaimed = set()
+    if pool.state != PoolState.LOST:
+        reclaimed = {
+            lease.id for lease in to_reclaim(leases, pool.lent_cpus_milli, pool.lent_memory_bytes)
+        }
+    for lease in leases:
+        may_move = request_of(world, lease.job).on_partition == "move"
+        if is_gone(lease, pool, may_move, policy, now):
+            changes.put(give_up(lease, now))
+            end_attempt(world, changes, changes.rows["Lease", lease.id], policy, now)
+            continue
+        cause = _stop_cause(world, lease, lease.id in reclaimed)
+        if cause != Cause.NONE:
+            _stop(world, changes, lease, cause, now)
+            continue
+        _renew(world, changes, lease, pool, policy, now)
+
+
+def _stop_cause(world: World, lease: Lease, is_reclaimed: bool) -> Cause:
+    if world.jobs.get(lease.job).is_cancelled:
+        return Cause.CANCELLED
+    if world.projects.get(lease.project).is_blocked:
+        return Cause.NO_FUNDS
+    return Cause.RECLAIMED if is_reclaimed else Cause.NONE
+
+
+def _stop(world: World, changes: Changes, lease: Lease, cause: Cause, now: int) -> None:
+    """The grace is what the job needs to save its work, at most what the owner gives."""
+    saved = request_of(world, lease.job).checkpoint
+    grace_s = min(lease.grace_s, saved.grace_s) if saved else lease.grace_s
+    stopped = stop(lease, cause, grace_s, now)
+    if stopped == lease:
+        return
+    changes.put(stopped)
+    task = world.tasks.get(lease.task)
+    changes.event(lease.job, "stopping", task=task.index, pool=lease.pool, cause=int(cause))
+
+
+def _renew(
+    world: World, changes: Changes, lease: Lease, pool: Pool, policy: Policy, now: int
+) -> None:
+    job = changes.rows.get(("Job", lease.job), world.jobs.get(lease.job))
+    begun_at = lease.started_at or lease.placed_at
+    whole_s = policy.startup_s + job.time_limit_s + lease.grace_s
+    until = renewed_until(lease, pool, begun_at + whole_s * MILLI, policy, now)
+    if not until:
+        return
+    held = world.holds.get(lease.id)
+    wanted = hold_micro(
+        until - lease.placed_at, lease.grace_s, lease.units_milli, lease.price_micro_per_unit_h
+    )
+    more = wanted - held.amount_micro
+    wallet = account_of(world, AccountKind.WALLET, lease.project)
+    spent = sum(
+        posting.amount_micro
+        for t in changes.transactions
+        for posting in t.postings
+        if posting.source == wallet
+    )
+    budget = job.budget_micro - job.spent_micro - job.held_micro
+    if more > world.balances.get(wallet, 0) - spent or (job.budget_micro and more > budget):
+        # Not renewed: the agent stops it at `until`, and the hold covers it to there.
+        return
+    escrow = account_of(world, AccountKind.ESCROW, lease.project)
+    number = world.next.get("Transaction", 1) + len(changes.transactions)
+    step = (until - lease.placed_at) // MILLI
+    full, transaction = hold(number, held, more, wallet, escrow, step, lease.token, now)
+    changes.put(replace(lease, until=until), replace(job, held_micro=job.held_micro + more))
+    if more:
+        changes.put(full)
+        changes.transactions.append(transaction)
+
+
+def _job(world: World, changes: Changes, job: Job, now: int) -> None:
+    job = changes.rows.get(("Job", job.id), job)
+    tasks = [changes.rows.get(("Task", t.id), t) for t in world.tasks.where(job=job.id)]
+    leases = [changes.rows.get(("Lease", x.id), x) for x in world.leases.where(job=job.id)]
+    moved = job_state(job, tasks, leases, now)
+    if moved == job:
+        return
+    changes.put(moved)
+    changes.event(job.id, JobState(moved.state).name.lower(), outcome=int(moved.outcome))
+    if moved.state == JobState.SETTLED:
+        changes.retire("Task", *(task.id for task in tasks))
+        changes.retire("Lease", *(lease.id for lease in leases))
+        changes.retire("Hold", *(lease.id for lease in leases))
+
+
+def _lapse(world: World, changes: Changes, now: int) -> None:
+    """A quote that has lapsed leaves the World a while later: until then its late user hears why."""
+    for quote in world.quotes.rows():
+        if quote.state == QuoteState.FIRM and now >= quote.until:
+            state = advance(QuoteState(quote.state), QuoteState.LAPSED)
+            changes.put(replace(quote, state=state))
+        elif quote.state != QuoteState.FIRM and now >= quote.until + 3_600_000:
+            changes.retire("Quote", quote.id)

@@ -1,0 +1,61 @@
+"""The river: the steps of one job, in order. Open this file first.
+
+    request → admit → size → quote → clear → place → run → meter → settle
+
+`flow` is one round. The steps of ROWS take the inbox row by row, in the order it arrived; those
+of WHOLE look at the whole World. Each returns `Changes`, which are applied before the next looks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from intertie.cycle.admitting import admit, release_held
+from intertie.cycle.believing import believe
+from intertie.cycle.explaining import explain
+from intertie.cycle.inbox import InboxRow
+from intertie.cycle.parties import enter
+from intertie.cycle.placing import place
+from intertie.cycle.quoting import answer_quotes
+from intertie.cycle.reconciling import reconcile
+from intertie.cycle.settling import settle
+from intertie.model.policy import Policy
+from intertie.world.apply import apply
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+RowStep = Callable[[World, InboxRow, Policy, int], Changes]
+WholeStep = Callable[[World, list[Any], Policy, int], Changes]
+
+ROWS: tuple[RowStep, ...] = (
+    enter,  # request: projects, providers, agents, credit
+    believe,  # run: what agents observed, before anything is decided
+    answer_quotes,  # size, quote
+    admit,  # admit: jobs and cancellations
+)
+WHOLE: tuple[WholeStep, ...] = (
+    release_held,  # admit: jobs that waited for others
+    place,  # clear, place: claims at list prices, leases, holds
+    reconcile,  # run: stops, renewals, what is given up, what has ended
+    settle,  # meter, settle: usage records, charges, releases
+    explain,  # why
+)
+
+
+def flow(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Changes:
+    """Return all that one round decides. The World given is the working copy: it is changed.
+
+    Whoever cannot commit the result drops this World and rebuilds it from the store.
+    """
+    total = Changes()
+    for row in inbox:
+        for step in ROWS:
+            _take(world, total, step(world, row, policy, now))
+    for whole in WHOLE:
+        _take(world, total, whole(world, inbox, policy, now))
+    return total
+
+
+def _take(world: World, total: Changes, changes: Changes) -> None:
+    if changes:
+        apply(world, changes)
+        total.extend(changes)

@@ -1,0 +1,99 @@
+"""Meter and settle: usage records from both meters, and the transactions that pay for them."""
+
+from dataclasses import replace
+
+from intertie.cycle.shares import decayed
+from intertie.cycle.views import account_of
+from intertie.ledger.booking import charge, left_micro, release
+from intertie.metering.usage import meter
+from intertie.model.lease import Hold, Lease
+from intertie.model.ledger import AccountKind
+from intertie.model.meter import UsageRecord
+from intertie.model.policy import Policy
+from intertie.model.states import LeaseState, advance
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+
+def settle(world: World, inbox: list[object], policy: Policy, now: int) -> Changes:
+    """Return the usage that is due, each record paid from its hold, and what is left given back."""
+    changes = Changes()
+    for state in (LeaseState.RUNNING, LeaseState.STOPPING, LeaseState.ENDED):
+        for lease in world.leases.where(state=state):
+            first = world.next.get("UsageRecord", 1) + len(changes.usage)
+            records = meter(lease, policy, first)
+            if records:
+                _lease(world, changes, lease, records, policy, now)
+    return changes
+
+
+def _lease(
+    world: World,
+    changes: Changes,
+    lease: Lease,
+    records: list[UsageRecord],
+    policy: Policy,
+    now: int,
+) -> None:
+    held = world.holds.get(lease.id)
+    escrow = account_of(world, AccountKind.ESCROW, lease.project)
+    provider = world.pools.get(lease.pool).provider
+    earnings = account_of(world, AccountKind.EARNINGS, provider)
+    for record in records:
+        changes.usage.append(record)
+        if record.amount_micro:
+            number = _next(world, changes)
+            held, paid = charge(number, held, record, escrow, earnings, now)
+            changes.transactions.append(paid)
+    last = records[-1]
+    spent = sum(record.amount_micro for record in records)
+    released = 0
+    if last.is_final:
+        held, released = _release(world, changes, held, lease, now)
+    changes.put(held)
+    changes.put(
+        replace(
+            lease,
+            charged_ms=last.paid_ms,
+            charged_micro=lease.charged_micro + spent,
+            slice_index=last.slice_index + 1,
+            state=advance(LeaseState.ENDED, LeaseState.SETTLED) if last.is_final else lease.state,
+        )
+    )
+    _account(world, changes, lease, records, spent, released, policy, now)
+
+
+def _release(
+    world: World, changes: Changes, held: Hold, lease: Lease, now: int
+) -> tuple[Hold, int]:
+    wallet = account_of(world, AccountKind.WALLET, lease.project)
+    escrow = account_of(world, AccountKind.ESCROW, lease.project)
+    rest = left_micro(held)
+    closed, transaction = release(_next(world, changes), held, wallet, escrow, lease.token, now)
+    if transaction is not None:
+        changes.transactions.append(transaction)
+    return closed, rest
+
+
+def _account(
+    world: World,
+    changes: Changes,
+    lease: Lease,
+    records: list[UsageRecord],
+    spent: int,
+    released: int,
+    policy: Policy,
+    now: int,
+) -> None:
+    """Keep the job's and the project's sums in step with what was booked."""
+    job = changes.rows.get(("Job", lease.job), world.jobs.get(lease.job))
+    held = job.held_micro - spent - released
+    changes.put(replace(job, spent_micro=job.spent_micro + spent, held_micro=held))
+    project = changes.rows.get(("Project", lease.project), world.projects.get(lease.project))
+    project = decayed(project, policy, now)
+    used = sum(record.service_units_micro for record in records)
+    changes.put(replace(project, usage_micro_su=project.usage_micro_su + used))
+
+
+def _next(world: World, changes: Changes) -> int:
+    return world.next.get("Transaction", 1) + len(changes.transactions)

@@ -1,0 +1,112 @@
+"""What the end of an attempt, a task or a dependency means for its job."""
+
+from dataclasses import replace
+
+from intertie.cycle.views import history_of, request_of
+from intertie.model.job import Job, Task
+from intertie.model.lease import Lease
+from intertie.model.policy import Policy
+from intertie.model.states import (
+    Cause,
+    JobState,
+    LeaseState,
+    Outcome,
+    TaskState,
+    advance,
+)
+from intertie.model.units import MICRO
+from intertie.run.observing import RETRIED, is_evicted, outcome_of
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+
+def end_attempt(world: World, changes: Changes, lease: Lease, policy: Policy, at: int) -> None:
+    """Fold an ended lease into its task: done, failed, cancelled, or waiting for the next attempt."""
+    task = world.tasks.get(lease.task)
+    task = changes.rows.get(("Task", task.id), task)
+    if task.lease != lease.id or task.state == TaskState.ENDED:
+        return
+    outcome = outcome_of(lease)
+    failures = task.failures + int(lease.cause in RETRIED and not is_evicted(lease))
+    if outcome == Outcome.NONE and failures >= policy.failures_max:
+        outcome = Outcome.FAILED
+    if outcome == Outcome.NONE and world.jobs.get(lease.job).is_cancelled:
+        outcome = Outcome.CANCELLED
+    if outcome == Outcome.NONE:
+        _requeue(changes, task, lease, failures, at)
+        return
+    ended = replace(
+        task,
+        state=advance(TaskState(task.state), TaskState.ENDED),
+        outcome=outcome,
+        failures=failures,
+        ended_at=at,
+    )
+    changes.put(ended)
+    changes.event(lease.job, "task_ended", task=task.index, outcome=int(outcome), cause=lease.cause)
+    if outcome == Outcome.DONE:
+        changes.put(replace(changes.rows["Lease", lease.id], is_result=1))
+        _remember(world, changes, lease)
+
+
+def end_task(changes: Changes, task: Task, outcome: Outcome, at: int) -> None:
+    """End a task that has no attempt alive."""
+    ended = advance(TaskState(task.state), TaskState.ENDED)
+    changes.put(replace(task, state=ended, outcome=outcome, ended_at=at))
+    changes.event(
+        task.job, "task_ended", task=task.index, outcome=int(outcome), cause=int(Cause.NONE)
+    )
+
+
+def job_state(job: Job, tasks: list[Task], leases: list[Lease], now: int) -> Job:
+    """Return the job as its tasks make it: running, waiting again, ended with an outcome, settled."""
+    state = JobState(job.state)
+    if state == JobState.ENDED:
+        is_settled = all(lease.state == LeaseState.SETTLED for lease in leases)
+        return replace(job, state=JobState.SETTLED) if is_settled else job
+    if all(task.state == TaskState.ENDED for task in tasks):
+        ended = advance(state, JobState.ENDED)
+        return replace(job, state=ended, outcome=_outcome(tasks), ended_at=now)
+    is_active = any(task.state == TaskState.RUNNING for task in tasks)
+    is_active = is_active or any(task.state == TaskState.ENDED for task in tasks)
+    if state == JobState.QUEUED and is_active:
+        return replace(job, state=advance(state, JobState.RUNNING))
+    if state == JobState.RUNNING and not any(
+        task.state in (TaskState.PLACED, TaskState.RUNNING) for task in tasks
+    ):
+        return replace(job, state=advance(state, JobState.QUEUED)) if not is_active else job
+    return job
+
+
+def _requeue(changes: Changes, task: Task, lease: Lease, failures: int, at: int) -> None:
+    has_run = lease.seen_running_at > 0
+    changes.put(
+        replace(
+            task,
+            state=advance(TaskState(task.state), TaskState.QUEUED),
+            failures=failures,
+            resumes=task.resumes + int(has_run),
+            queued_at=at,
+        )
+    )
+    cause = lease.stop_cause or lease.cause
+    changes.event(lease.job, "requeued", task=task.index, pool=lease.pool, cause=int(cause))
+
+
+def _outcome(tasks: list[Task]) -> Outcome:
+    outcomes = {task.outcome for task in tasks}
+    for worst in (Outcome.FAILED, Outcome.CANCELLED):
+        if worst in outcomes:
+            return worst
+    return Outcome.DONE
+
+
+def _remember(world: World, changes: Changes, lease: Lease) -> None:
+    """Keep how long this task took on one reference unit, for sizing the next job of that name."""
+    if not lease.score_millionths or world.tasks.get(lease.task).resumes:
+        return
+    project = lease.project
+    history = changes.documents.get(("history", project), history_of(world, project))
+    ran_ms = min(lease.agent_ms, lease.network_ms) * lease.score_millionths // MICRO
+    name = request_of(world, lease.job).name
+    changes.document("history", project, history.with_run(name, ran_ms))

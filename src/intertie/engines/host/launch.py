@@ -1,0 +1,297 @@
+# ruff: noqa: PTH (the shim starts for every attempt: pathlib would cost it milliseconds)
+"""One launch of one program, from fork to the last process gone; this is what a shim runs."""
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+from intertie.engines.host.meters import Meters
+from intertie.engines.host.output import Log
+from intertie.engines.host.procfs import (
+    boot_ms,
+    descendants,
+    disk_bytes,
+    prctl,
+    read_text,
+    remove_group,
+    ticks_of,
+    write_text,
+)
+from intertie.engines.host.status import Status
+
+TICK_S = 1.0
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+WAKING = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM)
+
+
+def main() -> int:
+    """Run the attempt whose folder is the first argument; return 0, its outcome is on disk."""
+    os.chdir(sys.argv[1])
+    spec = json.loads(read_text("spec.json"))
+    wake = _catch_signals()
+    status = Status(".", spec["poke"])
+    if status.claim():
+        Run(spec, status, wake).run()
+    return 0
+
+
+class Run:
+    """One launch of one program, from fork to the last process gone."""
+
+    def __init__(self, spec: dict[str, Any], status: Status, wake: int) -> None:
+        self.spec = spec
+        self.status = status
+        self.wake = wake
+        self.groups: dict[str, Any] = spec["groups"]
+        self.meters = Meters(self.groups)
+        self.child = 0
+        self.inner = 0
+        self.exit_status: int | None = None
+        self.started = 0.0
+        self.cause = ""
+        self.kill_at = 0.0
+        self.is_set_up = not spec["is_sandboxed"]
+        self.disk_at = 0.0
+
+    def run(self) -> None:
+        log_read, log_write = os.pipe()
+        facts_read, facts_write = os.pipe()
+        self.log = Log("log", log_read, self.spec["log_bytes_max"])
+        self.facts = facts_read
+        for fd in (log_read, facts_read):
+            os.set_blocking(fd, False)
+        self._fork(log_write, facts_write)
+        for fd in (log_write, facts_write):
+            os.close(fd)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        if self.is_set_up:
+            self._note_running(self.child)
+        self._watch()
+        self._sweep()
+        self._finish()
+
+    def _fork(self, log_write: int, facts_write: int) -> None:
+        """Start the program; it dies with this shim, whatever kills it."""
+        parent = os.getpid()
+        filters = self.spec["seccomp"]
+        seccomp = os.open(filters, os.O_RDONLY) if filters else -1
+        named = {"{facts_fd}": str(facts_write), "{seccomp_fd}": str(seccomp)}
+        argv = [named.get(word, word) for word in self.spec["argv"]]
+        self.child = os.fork()
+        if self.child:
+            return
+        try:
+            os.setsid()
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+            for path in self.groups.get("procs", []):
+                write_text(path, "0")
+            null = os.open("/dev/null", os.O_RDONLY)
+            for source, target in ((null, 0), (log_write, 1), (log_write, 2)):
+                os.dup2(source, target)
+            for fd in (facts_write, seccomp):
+                if fd >= 0:
+                    os.set_inheritable(fd, True)
+            signal.set_wakeup_fd(-1)
+            for number in WAKING:
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            os.chdir(self.spec["cwd"])
+            os.execve(argv[0], argv, self.spec["environment"])
+        except OSError as error:
+            os.write(2, f"intertie: the program could not be started: {error}\n".encode())
+            os._exit(126)
+
+    def _watch(self) -> None:
+        """Wait until the launched process is gone, and enforce the limits meanwhile."""
+        poller = select.poll()
+        for fd in (self.wake, self.facts, self.log.source):
+            poller.register(fd, select.POLLIN)
+        next_tick = 0.0
+        while self.exit_status is None:
+            now = time.monotonic()
+            if now >= next_tick:
+                self._tick()
+                next_tick = now + TICK_S
+            for fd, _ in poller.poll(self._timeout_ms(now, next_tick)):
+                if fd == self.wake:
+                    self._on_signal(os.read(self.wake, 4096))
+                elif fd == self.facts and not self._read_facts():
+                    poller.unregister(fd)
+                elif fd == self.log.source and not self.log.copy():
+                    poller.unregister(fd)
+            self._enforce()
+
+    def _timeout_ms(self, now: float, next_tick: float) -> int:
+        ends = [next_tick]
+        if self.kill_at:
+            ends.append(self.kill_at)
+        if self.started and not self.cause:
+            ends.append(self.started + self.spec["time_limit_s"])
+        return max(1, int((min(ends) - now) * 1000) + 1)
+
+    def _on_signal(self, numbers: bytes) -> None:
+        if signal.SIGTERM in numbers:  # the machine goes down, or somebody wants this shim gone
+            self._stop("lost", float(self.spec["grace_s"]))
+        if signal.SIGUSR1 in numbers:
+            self._read_orders()
+        while self.exit_status is None:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if pid == self.child:
+                self.exit_status = status
+
+    def _read_facts(self) -> bool:
+        """Read what the sandbox says of itself: its first process, then its exit code."""
+        data = os.read(self.facts, 65536)
+        for line in data.decode().splitlines():
+            with suppress(ValueError):
+                facts = json.loads(line)
+                if "child-pid" in facts:
+                    self._note_running(facts["child-pid"])
+                if "exit-code" in facts:
+                    self.is_set_up = True
+        return bool(data)
+
+    def _note_running(self, pid: int) -> None:
+        self.inner = pid
+        self.started = time.monotonic()
+        now = int(time.time() * 1000)
+        self.status.set(state="running", started_at=now, program=[pid, ticks_of(pid)])
+
+    def _tick(self) -> None:
+        """Once a second: orders, disk, and a heartbeat of the meters."""
+        self._read_orders()
+        if self.started:
+            self._check_disk()
+            self.meters.read(self.child)
+            self.status.set(**self._metered())
+
+    def _read_orders(self) -> None:
+        with suppress(OSError, ValueError):
+            order = json.loads(read_text("stop"))
+            self._stop(order["cause"], float(order["grace_s"]))
+        with suppress(OSError, ValueError):
+            if time.time() * 1000 >= int(read_text("until")):
+                self._stop("expired", float(self.spec["grace_s"]))
+        if self.spec["session"]:  # a lease that may move ends with its agent's session
+            with suppress(OSError, ValueError):
+                if boot_ms() >= int(read_text(self.spec["session"])):
+                    self._stop("lost", float(self.spec["grace_s"]))
+
+    def _check_disk(self) -> None:
+        begun = time.monotonic()
+        if begun < self.disk_at:
+            return
+        if disk_bytes(self.spec["work"]) > self.spec["disk_bytes"]:
+            self._stop("out_of_disk", 0)
+        ended = time.monotonic()
+        self.disk_at = ended + 20 * (ended - begun)  # never more than a twentieth of a core
+
+    def _enforce(self) -> None:
+        now = time.monotonic()
+        if self.started and now >= self.started + self.spec["time_limit_s"]:
+            self._stop("timed_out", float(self.spec["grace_s"]))
+        if self.kill_at and now >= self.kill_at:
+            self._kill()
+            self.kill_at = now + TICK_S
+
+    def _stop(self, cause: str, grace_s: float) -> None:
+        """Ask the program to stop; the first cause stands, a shorter grace counts."""
+        kill_at = time.monotonic() + grace_s
+        self.kill_at = min(self.kill_at or kill_at, kill_at)
+        if self.cause:
+            return
+        self.cause = cause
+        if self.inner and grace_s > 0:
+            with suppress(OSError):
+                os.killpg(os.getpgid(self.inner), signal.SIGTERM)
+
+    def _kill(self) -> None:
+        """Kill all of it: by control group, by the sandbox's first process, by process tree."""
+        if path := self.groups.get("kill"):
+            with suppress(OSError):
+                write_text(path, "1")
+        for pid in [self.inner, *descendants(os.getpid())]:
+            if pid:
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _sweep(self) -> None:
+        """Kill what the program left behind, wait for the last of it, and read its last words."""
+        self.meters.read(self.child)
+        while True:
+            self._kill()
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                time.sleep(0.002)
+        self._read_facts_left()
+        while self.log.copy():
+            pass
+
+    def _read_facts_left(self) -> None:
+        with suppress(BlockingIOError):
+            while self._read_facts():
+                pass
+
+    def _finish(self) -> None:
+        metered = self._metered()
+        is_oom = self.meters.oom_kills() > 0
+        self.log.close()
+        outcome = self._outcome(is_oom)
+        for path in self.groups.get("remove", []):
+            remove_group(path)
+        self.status.set(state="over", **(metered | outcome))
+
+    def _metered(self) -> dict[str, int]:
+        ran_ms = int((time.monotonic() - self.started) * 1000) if self.started else 0
+        cpu_ms = max(self.meters.cpu_ms, 0 if self.exit_status is None else _children_cpu_ms())
+        if self.meters.is_exact:
+            cpu_ms = self.meters.cpu_ms
+        return {"ran_ms": ran_ms, "cpu_ms": cpu_ms, "memory_peak_bytes": self.meters.peak_bytes}
+
+    def _outcome(self, is_oom: bool) -> dict[str, Any]:
+        assert self.exit_status is not None
+        code = os.waitstatus_to_exitcode(self.exit_status)
+        if not self.is_set_up and code > 0:  # killed from outside, a sandbox has no last word
+            if self.cause:
+                return {"cause": self.cause}
+            text = self.log.last_line() or f"the sandbox ended with {code}"
+            return {"cause": "start_failed", "detail": text, "ran_ms": 0, "started_at": 0}
+        # bubblewrap, like a shell, tells a signal as 128 + its number.
+        number = -code if code < 0 else code - 128 if self._is_signal(code) else 0
+        told = {"signal": number} if number else {"exit_code": code}
+        cause = "signalled" if number else "exited"
+        if is_oom and code != 0:
+            cause = "out_of_memory"
+        return told | {"cause": self.cause or cause}
+
+    def _is_signal(self, code: int) -> bool:
+        return bool(self.spec["is_sandboxed"]) and 128 < code <= 128 + 64
+
+
+def _catch_signals() -> int:
+    """Return the end of a pipe that holds the number of each signal as it arrives."""
+    read, write = os.pipe()
+    for fd in (read, write):
+        os.set_blocking(fd, False)
+    for number in WAKING:
+        signal.signal(number, lambda _number, _frame: None)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    return read
+
+
+def _children_cpu_ms() -> int:
+    times = os.times()
+    return int((times.children_user + times.children_system) * 1000)

@@ -1,0 +1,95 @@
+# ruff: noqa: PTH (the shim starts for every attempt: pathlib would cost it milliseconds)
+"""What the shim and the engine read of processes and groups: /proc, small files, the clock of boot."""
+
+import ctypes
+import os
+import time
+from contextlib import suppress
+
+
+def ticks_of(pid: int) -> int:
+    """Return when a process started, in clock ticks since boot; 0 if it is gone."""
+    try:
+        return int(stat_fields(pid)[19])
+    except (OSError, IndexError):
+        return 0
+
+
+def boot_ms() -> int:
+    """Return milliseconds since boot; it counts on while the machine sleeps, as the network does."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def boot_id() -> str:
+    """Return the id of this boot: process numbers of another boot mean nothing."""
+    with suppress(OSError):
+        return read_text("/proc/sys/kernel/random/boot_id").strip()
+    return ""
+
+
+def is_alive(pid: int, ticks: int) -> bool:
+    """Return whether that very process still runs; a zombie, or another with its number, does not."""
+    try:
+        fields = stat_fields(pid)
+        return int(fields[19]) == ticks and fields[0] not in "ZX"
+    except (OSError, IndexError):
+        return False
+
+
+def descendants(root: int) -> list[int]:
+    """Return every process below `root`, parents first."""
+    below: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError, IndexError, ValueError):
+                below.setdefault(int(stat_fields(int(name))[1]), []).append(int(name))
+    found = list(below.get(root, []))
+    for pid in found:
+        found.extend(below.get(pid, []))
+    return found
+
+
+def stat_fields(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat after the name: state is 0, parent is 1."""
+    return read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def disk_bytes(folder: str) -> int:
+    """Return what the files below a folder take on disk."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(root, name)).st_blocks * 512
+    return total
+
+
+def remove_group(path: str) -> None:
+    """Remove a control group; it is no error if it is gone, or cannot go yet."""
+    for _ in range(50):  # the kernel lets go of the last process a little later
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.005)
+        else:
+            return
+
+
+def prctl(option: int, value: int) -> None:
+    """Set one property of this process, where the system has it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def read_text(path: str) -> str:
+    """Return a small file; bytes that are no text are replaced."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a small file, such as a control of the kernel."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,207 @@
+"""The sandbox: the bubblewrap command line of one attempt, as root and as an ordinary user.
+
+As root the mounts are made by real root (a Python below /root can then be shown to jobs) and
+`setpriv` drops to a user id of the attempt's own before the program starts. As an ordinary user a
+user namespace does the same, and further ones are refused. Where neither works, programs run
+directly, and the pool's abilities say so.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+PYTHON_HOME = "/opt/intertie/python"  # where jobs see the agent's virtual environment
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+FIRST_UID = 200_000
+UID_COUNT = 60_000
+NOBODY_UID = 65_534
+TMP_BYTES_MIN = 64 << 20
+SHOWN_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "localtime", "mime.types", "protocols")
+SHOWN_ETC_ONLINE = ("resolv.conf", "hosts", "nsswitch.conf", "ssl", "ca-certificates", "services")
+LINKS = ("bin", "sbin", "lib", "lib64", "lib32")
+
+
+@dataclass(frozen=True)
+class Box:
+    """What one attempt's sandbox depends on: its folder, limits that are files, and the network."""
+
+    folder: Path
+    hostname: str
+    memory_bytes: int
+    network: bool
+    seccomp: Path | None
+
+    @property
+    def uid(self) -> int:
+        """Return the user id of this attempt: its own, so that no two jobs share files."""
+        if _last_uid() < FIRST_UID + UID_COUNT:
+            return NOBODY_UID
+        return FIRST_UID + zlib.crc32(self.folder.name.encode()) % UID_COUNT
+
+
+def find_bubblewrap() -> str:
+    """Return the path of a bubblewrap that works here, or nothing: it is tried, not trusted."""
+    path = shutil.which("bwrap") or ""
+    if not path:
+        return ""
+    with TemporaryDirectory() as folder:
+        box = Box(Path(folder), "probe", TMP_BYTES_MIN, False, None)
+        prepare(box, {"PATH": SYSTEM_PATH}, "")
+        own(box)
+        argv = [word for word in command(path, box, ["true"]) if word != "{facts_fd}"]
+        argv.remove("--json-status-fd")
+        try:
+            tried = subprocess.run(argv, capture_output=True, timeout=20, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return path if tried.returncode == 0 else ""
+
+
+def prepare(box: Box, environment: dict[str, str], script: str) -> None:
+    """Write what the sandbox shows at /job: the launcher with the environment, script and names.
+
+    Values travel in a file that only the job may read, not on a command line that every user
+    of the machine sees, and they are set after privileges are dropped (think of LD_PRELOAD).
+    """
+    job = box.folder / "job"
+    job.mkdir(mode=0o755, exist_ok=True)
+    (box.folder / "work").mkdir(exist_ok=True)
+    uid = box.uid if os.geteuid() == 0 else 1000
+    rows = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    _write(job / "launch", "\n".join(["ulimit -c 0", *rows, 'exec "$@"', ""]), 0o400)
+    if script:
+        _write(job / "script", script, 0o555)
+    _write(job / "passwd", f"root:x:0:0::/:/bin/sh\njob:x:{uid}:{uid}::/work:/bin/sh\n", 0o444)
+    _write(job / "group", f"root:x:0:\njob:x:{uid}:\n", 0o444)
+
+
+def own(box: Box) -> None:
+    """Give the working folder, with all that was laid into it, to the attempt's user id."""
+    if os.geteuid() != 0:
+        return
+    os.chown(box.folder / "job" / "launch", box.uid, box.uid)
+    os.chown(box.folder / "work", box.uid, box.uid)
+    for root, folders, files in os.walk(box.folder / "work"):
+        for name in (*folders, *files):
+            os.chown(Path(root) / name, box.uid, box.uid, follow_symlinks=False)
+
+
+def command(bubblewrap: str, box: Box, program: list[str]) -> list[str]:
+    """Return the argument list that runs a program in the sandbox.
+
+    `{facts_fd}` and `{seccomp_fd}` stand for descriptors that only the shim knows.
+    """
+    argv = [bubblewrap, "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc"]
+    argv += ["--unshare-uts", "--unshare-cgroup-try", "--hostname", box.hostname]
+    argv += [] if box.network else ["--unshare-net"]
+    argv += ["--json-status-fd", "{facts_fd}"]
+    argv += _mounts(box)
+    argv += ["--seccomp", "{seccomp_fd}"] if box.seccomp else []
+    launched = ["/bin/sh", "/job/launch", *program]
+    if os.geteuid() != 0:
+        return [*argv, *_as_user(bubblewrap), "--", *launched]
+    return [*argv, *_as_root(), "--", *_dropped(box.uid), *launched]
+
+
+def direct_command(box: Box, program: list[str]) -> list[str]:
+    """Return the argument list that runs a program without any sandbox."""
+    return ["/bin/sh", str(box.folder / "job" / "launch"), *program]
+
+
+def environment_of_job(home: str, is_sandboxed: bool) -> dict[str, str]:
+    """Return the clean environment every job starts from; `python` in it has numpy."""
+    prefix = PYTHON_HOME if is_sandboxed and _is_shown(sys.prefix) else sys.prefix
+    return {
+        "PATH": f"{prefix}/bin:{SYSTEM_PATH}",
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _mounts(box: Box) -> list[str]:
+    argv = ["--ro-bind", "/usr", "/usr"]
+    for name in LINKS:
+        if Path("/", name).is_symlink():
+            argv += ["--symlink", f"usr/{name}", f"/{name}"]
+        elif Path("/", name).is_dir():
+            argv += ["--ro-bind", f"/{name}", f"/{name}"]
+    argv += ["--perms", "0755", "--dir", "/etc"]
+    for name in SHOWN_ETC + (SHOWN_ETC_ONLINE if box.network else ()):
+        argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for name in ("passwd", "group"):
+        argv += ["--ro-bind", str(box.folder / "job" / name), f"/etc/{name}"]
+    for source, target in _pythons():
+        argv += [*_parents(target), "--ro-bind", source, target]
+    tmp_bytes = str(max(TMP_BYTES_MIN, box.memory_bytes // 2))
+    argv += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/tmp", "/dev/shm"):  # noqa: S108 (the sandbox's own)
+        argv += ["--perms", "1777", "--size", tmp_bytes, "--tmpfs", folder]
+    argv += ["--ro-bind", str(box.folder / "job"), "/job"]
+    return [*argv, "--bind", str(box.folder / "work"), "/work", "--chdir", "/work"]
+
+
+def _pythons() -> list[tuple[str, str]]:
+    """Return what to show so that jobs can run the agent's Python with its packages."""
+    shown = []
+    if _is_shown(sys.base_prefix):
+        shown.append((sys.base_prefix, sys.base_prefix))
+    if _is_shown(sys.prefix):
+        shown.append((sys.prefix, PYTHON_HOME))
+    return shown
+
+
+def _is_shown(prefix: str) -> bool:
+    """Return whether a Python must be mounted: it is not in /usr, and not where /work goes."""
+    return not prefix.startswith("/usr") and not sys.base_prefix.startswith(("/work/", "/job/"))
+
+
+def _parents(target: str) -> list[str]:
+    """Return the folders above a mount: bubblewrap would make them unreadable for a dropped user."""
+    above = [str(parent) for parent in reversed(Path(target).parents)][1:]
+    return [word for folder in above for word in ("--perms", "0755", "--dir", folder)]
+
+
+def _as_user(bubblewrap: str) -> list[str]:
+    argv = ["--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
+    told = subprocess.run([bubblewrap, "--help"], capture_output=True, text=True, check=False)
+    return [*argv, "--disable-userns"] if "--disable-userns" in told.stdout else argv
+
+
+def _as_root() -> list[str]:
+    """Keep only what dropping privileges needs."""
+    kept = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
+    return ["--cap-drop", "ALL", *(word for cap in kept for word in ("--cap-add", cap))]
+
+
+def _dropped(uid: int) -> list[str]:
+    drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs"]
+    return [*drop, "--inh-caps=-all", "--bounding-set=-all", "--"]
+
+
+def _last_uid() -> int:
+    """Return the highest user id that exists here: inside a container it may be small."""
+    try:
+        rows = Path("/proc/self/uid_map").read_text().splitlines()
+        return max(int(first) + int(count) - 1 for first, _, count in map(str.split, rows))
+    except (OSError, ValueError):
+        return NOBODY_UID
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.unlink(missing_ok=True)
+    with path.open("w", encoding="utf-8", newline="", opener=_private) as file:
+        file.write(text)
+    path.chmod(mode)
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)

@@ -1,0 +1,66 @@
+# ruff: noqa: PTH (the shim starts for every attempt: pathlib would cost it milliseconds)
+"""What an attempt's shim writes to disk and the engine reads: `status.json`."""
+
+import json
+import os
+import socket
+from contextlib import suppress
+from typing import Any
+
+from intertie.engines.host.procfs import boot_id, ticks_of
+
+
+class Status:
+    """`status.json`: replaced as a whole, so that a reader never sees half of it."""
+
+    def __init__(self, folder: str, poke: str) -> None:
+        self.folder = folder
+        self.poke = poke
+        self.values: dict[str, Any] = {
+            "state": "pending",
+            "shim": [os.getpid(), ticks_of(os.getpid())],
+            "boot": boot_id(),
+            "program": [0, 0],
+            "started_at": 0,
+            "ran_ms": 0,
+            "cpu_ms": 0,
+            "memory_peak_bytes": 0,
+            "cause": "none",
+            "exit_code": None,
+            "signal": None,
+            "detail": "",
+        }
+
+    def claim(self, **values: Any) -> bool:
+        """Return True if nobody was first: a second shim, or an engine that withdraws the start."""
+        self.values |= values
+        name = self._write(f"{self.folder}/status.{os.getpid()}")
+        try:
+            os.link(name, f"{self.folder}/status.json")
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(name)
+        poke(self.poke)
+        return True
+
+    def set(self, **values: Any) -> None:
+        """Write new values; poke the agent if the state changed."""
+        is_news = values.get("state", self.values["state"]) != self.values["state"]
+        self.values |= values
+        name = self._write(f"{self.folder}/status.new")
+        os.replace(name, f"{self.folder}/status.json")
+        if is_news:
+            poke(self.poke)
+
+    def _write(self, name: str) -> str:
+        with open(name, "w", encoding="utf-8") as file:
+            json.dump(self.values, file)
+        return name
+
+
+def poke(name: str) -> None:
+    """Wake the engine that listens under this name, if one does."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
+        wire.setblocking(False)
+        wire.sendto(b".", "\0" + name)

@@ -1,0 +1,66 @@
+"""The Engine protocol: few verbs, each safe to repeat; abilities as data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from intertie.model.parties import NodeFacts, Stack
+from intertie.wire.sync import LeaseBody
+
+
+class EngineUnavailable(Exception):
+    """The engine did not answer. Nothing was decided by it; try again later."""
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What an engine can run and what it can enforce, found out when the agent starts."""
+
+    engine: str
+    nodes: tuple[NodeFacts, ...]
+    software: tuple[Stack, ...]
+    abilities: tuple[str, ...]
+    not_enforced: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What an engine sees of one attempt. Meters are cumulative; `cause` is a `CauseWord`.
+
+    `state` is pending, running or over. `ran_ms` counts on a monotonic clock from the moment the
+    program was started to the moment its last process was gone.
+    """
+
+    lease: str
+    token: int
+    state: str
+    cause: str = "none"
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: int = 0
+    ran_ms: int = 0
+    cpu_ms: int = 0
+    memory_peak_bytes: int = 0
+    detail: str = ""
+
+
+class Engine(Protocol):
+    """Starts and stops attempts on one pool. Names on the engine's side carry lease and token."""
+
+    def facts(self) -> EngineFacts:
+        """Return what the pool is and what it enforces."""
+
+    def folder(self, lease: str, token: int) -> Path:
+        """Return the attempt's folder: `work/` is the job's working folder, `log` its output."""
+
+    def start(self, lease: str, token: int, body: LeaseBody) -> None:
+        """Start the attempt unless it was started before; `work/` holds its inputs already."""
+
+    def stop(self, lease: str, token: int, cause: str, grace_s: int) -> None:
+        """Ask the attempt to stop, and kill all of it after the grace. Unknown attempts are fine."""
+
+    def observe(self) -> list[Observed]:
+        """Return every attempt that the engine knows of, those of an earlier agent included."""
+
+    def forget(self, lease: str, token: int) -> None:
+        """Remove what is left of an attempt that is over; a running one is left alone."""

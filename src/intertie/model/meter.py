@@ -1,0 +1,51 @@
+"""What is read from meters and what is made of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One raw meter reading of one lease by the agent, cumulative since the attempt began."""
+
+    lease: int
+    token: int
+    at: int
+    ran_ms: int
+    cpu_ms: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class UsageRecord:
+    """Who used what, from when to when, and what was paid. Columnar, never changed.
+
+    One for each slice of a lease: (lease, token, slice_index) is unique. `agent_ms`,
+    `network_ms` and `paid_ms` are cumulative; `amount_micro` is this slice's part.
+    """
+
+    id: int
+    lease: int
+    token: int
+    slice_index: int
+    job: int
+    task: int
+    project: int
+    pool: int
+    offer: int
+    from_at: int
+    to_at: int
+    agent_ms: int
+    network_ms: int
+    paid_ms: int
+    cpu_ms: int
+    memory_peak_bytes: int
+    cpus_milli: int
+    memory_bytes: int
+    units_milli: int
+    price_micro_per_unit_h: int
+    score_millionths: int
+    service_units_micro: int
+    amount_micro: int
+    fee_micro: int
+    is_disputed: int
+    is_final: int

@@ -1,0 +1,141 @@
+"""Who asks and who supplies: projects, providers, pools and what an agent says of its pool."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Project:
+    """Who asks and pays. Columnar. `usage_micro_su` is decayed use as of `usage_at`."""
+
+    id: int
+    weight: int
+    usage_micro_su: int
+    usage_at: int
+    is_blocked: int
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Who owns machines and sells time on them. Columnar."""
+
+    id: int
+    is_blocked: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Machines behind one engine, and the session of the agent that speaks for them. Columnar.
+
+    `epoch` grows with each session: the older of two agents is fenced out. `lent_*` is what the
+    owner lends at this instant; it shrinks when the owner reclaims.
+    """
+
+    id: int
+    provider: int
+    state: int
+    epoch: int
+    sequence: int
+    seen_at: int
+    renew_for_s: int
+    wants_full: int
+    lent_cpus_milli: int
+    lent_memory_bytes: int
+    reclaims: int
+    is_draining: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of a pool, or one group of like machines where the site's scheduler picks. Columnar."""
+
+    id: int
+    pool: int
+    index: int
+    cpus_milli: int
+    memory_bytes: int
+    disk_bytes: int
+    device_count: int
+
+
+@dataclass(frozen=True)
+class Named:
+    """The document of a project or a provider: what people call it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class AgentKey:
+    """The document of a pool that says whose signature speaks for it: Ed25519, raw, base64."""
+
+    pool: str
+    public_key: str
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What an agent says of one node. `device_class` is empty where there is none."""
+
+    name: str
+    cpus_milli: int
+    memory_bytes: int
+    disk_bytes: int
+    device_class: str = ""
+    device_count: int = 0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Software that a pool offers, by name and exact version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """Speed of one unit under a profile, in millionths of its reference.
+
+    `source` is ``measured`` (by the agent at joining, with its runs) or ``declared``.
+    """
+
+    profile: str
+    millionths: int
+    source: str
+    backend: str = ""
+    runs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the owner asks: price by unit and hour, and how fast lent capacity comes back.
+
+    The unit is one device where the pool has devices, else one core.
+    """
+
+    price_micro_per_unit_h: int
+    grace_s: int
+    lent_cpus_milli: int
+    lent_memory_bytes: int
+    is_own_first: int = 0
+    projects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """The document of a pool: all that its agent said of it when its session began."""
+
+    name: str
+    engine: str
+    region: str
+    country: str
+    latency_ms: int
+    latency_source: str
+    nodes: tuple[NodeFacts, ...]
+    terms: Terms
+    scores: tuple[Score, ...] = ()
+    software: tuple[Stack, ...] = ()
+    abilities: tuple[str, ...] = ()
+    not_enforced: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    agent_version: str = ""

@@ -1,0 +1,91 @@
+"""Believe: fold one observation of an attempt into its lease."""
+
+from dataclasses import dataclass, replace
+
+from intertie.model.lease import Lease
+from intertie.model.states import UNPAID, Cause, LeaseState, Outcome, advance
+
+RUNNING, FINISHING, ENDED = 1, 2, 3
+STATE_WORDS = {"pending": 0, "running": RUNNING, "finishing": FINISHING, "ended": ENDED}
+CAUSE_WORDS = {cause.name.lower(): cause for cause in Cause}
+
+# The attempt did not begin, or the pool broke it: the task may be tried again, and this counts.
+RETRIED = frozenset(
+    {Cause.START_FAILED, Cause.DECLINED, Cause.SIGNALLED, Cause.LOST, Cause.EXPIRED}
+)
+# The network or the owner took the allocation away: the task resumes, and this does not count.
+EVICTED = frozenset({Cause.RECLAIMED, Cause.NO_FUNDS})
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One observation of one attempt, as numbers. `state` is one of STATE_WORDS."""
+
+    state: int
+    cause: int
+    exit_code: int
+    signal: int
+    started_at: int
+    ran_ms: int
+    cpu_ms: int
+    memory_peak_bytes: int
+
+
+def observe(lease: Lease, seen: Seen, at: int) -> Lease:
+    """Return the lease as it stands after an observation that arrived at `at`.
+
+    Meters never run backwards, and what has ended stays ended: an older message changes nothing.
+    The network's meter runs from the first sight of `running` to the first sight of the end.
+    """
+    if lease.state in (LeaseState.ENDED, LeaseState.SETTLED):
+        return lease
+    state = max(seen.state, lease.observed)
+    running_at = lease.seen_running_at
+    if state >= RUNNING and not running_at and seen.cause not in UNPAID:
+        running_at = at if state == RUNNING else max(lease.placed_at, at - seen.ran_ms)
+    ended_at = lease.seen_ended_at or (at if state >= FINISHING else 0)
+    network_ms = max(lease.network_ms, (ended_at or at) - running_at) if running_at else 0
+    return replace(
+        lease,
+        state=_next_state(lease, state),
+        observed=state,
+        cause=seen.cause if state >= FINISHING else lease.cause,
+        exit_code=seen.exit_code,
+        signal=seen.signal,
+        started_at=lease.started_at or seen.started_at,
+        seen_running_at=running_at,
+        seen_ended_at=ended_at,
+        agent_ms=max(lease.agent_ms, seen.ran_ms),
+        network_ms=network_ms,
+        cpu_ms=max(lease.cpu_ms, seen.cpu_ms),
+        memory_peak_bytes=max(lease.memory_peak_bytes, seen.memory_peak_bytes),
+    )
+
+
+def outcome_of(lease: Lease) -> Outcome:
+    """Return what an ended attempt means for its task; NONE if the task should wait for another.
+
+    A program that ended well did its work, whatever it was told meanwhile.
+    """
+    cause = Cause(lease.cause)
+    if cause == Cause.EXITED and lease.exit_code == 0:
+        return Outcome.DONE
+    if lease.stop_cause == Cause.CANCELLED or cause == Cause.CANCELLED:
+        return Outcome.CANCELLED
+    if is_evicted(lease) or cause in RETRIED:
+        return Outcome.NONE
+    return Outcome.FAILED
+
+
+def is_evicted(lease: Lease) -> bool:
+    """Return whether the attempt ended because its allocation was taken away."""
+    return lease.stop_cause in EVICTED or lease.cause in EVICTED
+
+
+def _next_state(lease: Lease, observed: int) -> int:
+    state = LeaseState(lease.state)
+    if observed == ENDED:
+        return advance(state, LeaseState.ENDED)
+    if observed >= RUNNING and state == LeaseState.PLACED:
+        return advance(state, LeaseState.RUNNING)
+    return state

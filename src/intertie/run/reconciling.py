@@ -1,0 +1,97 @@
+"""Act: which leases to stop, to give up and to renew, from what is believed at this instant."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from intertie.model.lease import Lease
+from intertie.model.parties import Pool
+from intertie.model.policy import Policy
+from intertie.model.states import Cause, LeaseState, PoolState, advance
+from intertie.model.units import MILLI
+
+ALIVE = frozenset({LeaseState.PLACED, LeaseState.RUNNING, LeaseState.STOPPING})
+
+
+def stop(lease: Lease, cause: Cause, grace_s: int, now: int) -> Lease:
+    """Return the lease with an explicit stop; one that stops already keeps its first cause."""
+    if lease.state not in (LeaseState.PLACED, LeaseState.RUNNING):
+        return lease
+    return replace(
+        lease,
+        state=advance(LeaseState(lease.state), LeaseState.STOPPING),
+        stop_cause=cause,
+        grace_s=grace_s,
+        stop_at=now,
+    )
+
+
+def give_up(lease: Lease, now: int) -> Lease:
+    """Return the lease as lost: what may still run there is fenced out by its token."""
+    return replace(
+        lease,
+        state=advance(LeaseState(lease.state), LeaseState.ENDED),
+        cause=Cause.LOST,
+        seen_ended_at=lease.seen_ended_at or now,
+    )
+
+
+def is_gone(lease: Lease, pool: Pool, may_move: bool, policy: Policy, now: int) -> bool:
+    """Return whether nobody can be running under this lease any more, on the network's clock.
+
+    Up to `until` and the margins, always; sooner only where the agent itself stops the attempt
+    when its session is not renewed (`on_partition: move`).
+    """
+    margin_ms = (max(policy.grace_s, lease.grace_s) + policy.margin_s) * MILLI
+    if now > lease.until + margin_ms:
+        return True
+    silent_ms = now - pool.seen_at
+    return may_move and silent_ms > pool.renew_for_s * MILLI + margin_ms
+
+
+def to_reclaim(
+    leases: Iterable[Lease], lent_cpus_milli: int, lent_memory_bytes: int
+) -> list[Lease]:
+    """Return the leases to evict so that the rest fits what the owner lends; least work is lost first.
+
+    Leases that are stopping already count as gone: they will be.
+    """
+    staying = [lease for lease in leases if lease.state in (LeaseState.PLACED, LeaseState.RUNNING)]
+    staying.sort(key=lambda lease: (lease.placed_at, lease.id))
+    evicted: list[Lease] = []
+    while staying and (
+        sum(lease.cpus_milli for lease in staying) > lent_cpus_milli
+        or sum(lease.memory_bytes for lease in staying) > lent_memory_bytes
+    ):
+        evicted.append(staying.pop())
+    return evicted
+
+
+def hear(pool: Pool, policy: Policy, now: int) -> Pool:
+    """Return the pool as online, draining or lost, by when its agent was last heard."""
+    state = PoolState(pool.state)
+    if state in (PoolState.JOINING, PoolState.LEFT):
+        return pool
+    silent_ms = now - pool.seen_at
+    wanted = PoolState.DRAINING if pool.is_draining else PoolState.ONLINE
+    if silent_ms > pool.renew_for_s * MILLI:
+        wanted = PoolState.LOST
+    if wanted == state:
+        return pool
+    if state == PoolState.LOST and wanted == PoolState.DRAINING:
+        wanted = PoolState.ONLINE
+    return replace(pool, state=advance(state, wanted))
+
+
+def renewed_until(lease: Lease, pool: Pool, ends_at: int, policy: Policy, now: int) -> int:
+    """Return the instant to renew a running lease to, or 0 if it needs none yet.
+
+    `ends_at` is when its time limit stops it; 0 for work without an end. An agent that is not
+    heard is not renewed: the network would pay for what it cannot see.
+    """
+    if lease.state != LeaseState.RUNNING or pool.state == PoolState.LOST:
+        return 0
+    if lease.until - now > policy.lease_s * MILLI // 2:
+        return 0
+    wanted = now + policy.lease_s * MILLI
+    until = min(wanted, ends_at) if ends_at else wanted
+    return until if until > lease.until else 0

@@ -1,0 +1,166 @@
+"""The tables. Those of the decided nouns are derived from the dataclasses in `model`."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from intertie.model.meter import UsageRecord
+from intertie.world.table import columns_of
+from intertie.world.world import NOUNS
+
+# SQLite gives a row number only to a column that is exactly INTEGER.
+Number = BigInteger().with_variant(Integer, "sqlite")
+metadata = MetaData()
+
+
+def name_of(noun: type[Any]) -> str:
+    """Return the table name of a noun: ``UsageRecord`` becomes ``usage_record``."""
+    text = "".join(f"_{c.lower()}" if c.isupper() else c for c in noun.__name__)
+    return text.lstrip("_")
+
+
+def _decided(noun: type[Any]) -> Table:
+    columns = [
+        Column(name, BigInteger, primary_key=name == "id", nullable=False, autoincrement=False)
+        for name in columns_of(noun)
+    ]
+    retired = Column("is_retired", Integer, nullable=False, server_default="0")
+    return Table(name_of(noun), metadata, *columns, retired)
+
+
+DECIDED: dict[str, Table] = {noun.__name__: _decided(noun) for noun in (*NOUNS, UsageRecord)}
+
+Index("job_by_project", DECIDED["Job"].c.project, DECIDED["Job"].c.id)
+Index("task_by_job", DECIDED["Task"].c.job, DECIDED["Task"].c.index)
+Index("lease_by_job", DECIDED["Lease"].c.job)
+Index("lease_by_pool", DECIDED["Lease"].c.pool, DECIDED["Lease"].c.state)
+Index("usage_by_job", DECIDED["UsageRecord"].c.job)
+Index(
+    "usage_once",
+    DECIDED["UsageRecord"].c.lease,
+    DECIDED["UsageRecord"].c.token,
+    DECIDED["UsageRecord"].c.slice_index,
+    unique=True,
+)
+
+network = Table(
+    "network",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("incarnation", BigInteger, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("actor", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("body_hash", Text, nullable=False),
+    Column("taken_round", BigInteger),
+    Column("answer", Text),
+    Index("inbox_waiting", "taken_round", "id"),
+    UniqueConstraint("kind", "actor", "idempotency_key", name="inbox_once"),
+    sqlite_autoincrement=True,
+)
+
+round_ = Table(
+    "round",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("took_us", BigInteger, nullable=False),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "number"),
+)
+
+balance = Table(
+    "balance",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("amount_micro", BigInteger, nullable=False),
+)
+
+transaction = Table(
+    "ledger_transaction",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("lease", BigInteger, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("slice_index", BigInteger, nullable=False),
+    Column("usage", BigInteger, nullable=False),
+    Column("reference", BigInteger, nullable=False),
+    UniqueConstraint("kind", "lease", "token", "slice_index", "reference", name="transaction_once"),
+)
+
+posting = Table(
+    "posting",
+    metadata,
+    Column("transaction", BigInteger, nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("source", BigInteger, nullable=False),
+    Column("destination", BigInteger, nullable=False),
+    Column("amount_micro", BigInteger, nullable=False),
+    PrimaryKeyConstraint("transaction", "index"),
+    Index("posting_by_source", "source"),
+    Index("posting_by_destination", "destination"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("job", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("event_by_job", "job", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Doors' own business, not decided: who may knock, and whose blob is whose.
+credential = Table(
+    "credential",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("subject", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("spent_at", BigInteger),
+)
+
+blob_owner = Table(
+    "blob_owner",
+    metadata,
+    Column("sha256", Text, nullable=False),
+    Column("project", BigInteger, nullable=False),
+    PrimaryKeyConstraint("sha256", "project"),
+)

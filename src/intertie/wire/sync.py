@@ -1,0 +1,258 @@
+"""The access standard: what an agent and the network say to each other (docs/river.md, step run)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from intertie.wire.base import Answer, Message
+
+LeaseStateWord = Literal["pending", "running", "finishing", "ended"]
+CauseWord = Literal[
+    "none",
+    "exited",
+    "signalled",
+    "timed_out",
+    "out_of_memory",
+    "out_of_disk",
+    "start_failed",
+    "declined",
+    "cancelled",
+    "reclaimed",
+    "expired",
+    "lost",
+    "no_funds",
+    "superseded",
+]
+
+
+class NodeBody(Message):
+    """One node of a pool."""
+
+    name: str
+    cpus_milli: Annotated[int, Field(gt=0)]
+    memory_bytes: Annotated[int, Field(gt=0)]
+    disk_bytes: Annotated[int, Field(ge=0)]
+    device_class: str = ""
+    device_count: Annotated[int, Field(ge=0)] = 0
+
+
+class StackBody(Message):
+    """Software that the pool offers."""
+
+    name: str
+    version: str
+
+
+class ScoreBody(Message):
+    """Speed of one unit under a profile, in millionths of its reference; runs in the backend's unit."""
+
+    profile: str
+    millionths: Annotated[int, Field(gt=0)]
+    source: Literal["measured", "declared"]
+    backend: str = ""
+    runs: list[int] = []
+
+
+class TermsBody(Message):
+    """The owner's terms; the unit is one device, or one core where there are no devices."""
+
+    price_micro_per_unit_h: Annotated[int, Field(ge=0)]
+    grace_s: Annotated[int, Field(ge=0, le=3600)]
+    lent_cpus_milli: Annotated[int, Field(ge=0)]
+    lent_memory_bytes: Annotated[int, Field(ge=0)]
+    is_own_first: int = 0
+    projects: list[str] = []
+
+
+class PoolBody(Message):
+    """All that an agent says of its pool when a session begins."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    engine: str
+    region: str
+    country: str
+    latency_ms: Annotated[int, Field(ge=0)]
+    latency_source: Literal["declared", "measured"]
+    nodes: Annotated[list[NodeBody], Field(min_length=1)]
+    terms: TermsBody
+    scores: list[ScoreBody] = []
+    software: list[StackBody] = []
+    abilities: list[str] = []
+    not_enforced: list[str] = []
+    datasets: list[str] = []
+    agent_version: str = ""
+
+
+class Enrol(Message):
+    """Spend a one-time token: the key speaks for this pool of the token's provider from now on."""
+
+    token: str
+    pool: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w][\w.-]*$")]
+    public_key: Annotated[str, Field(description="Ed25519, raw 32 bytes, base64")]
+
+
+class Enrolled(Answer):
+    """The agent's id, with which it opens sessions."""
+
+    agent: str
+    network: str
+    incarnation: int
+
+
+class OpenSession(Message):
+    """Begin to speak for the pool. Whoever spoke before is fenced out from then on."""
+
+    protocol_min: int = 1
+    protocol_max: int = 1
+    pool: PoolBody
+
+
+class SessionOpened(Answer):
+    """The session's epoch, which goes into every sync."""
+
+    agent: str
+    epoch: int
+    incarnation: int
+    protocol: int
+    renew_for_s: int
+
+
+class FileBody(Message):
+    """One file that an attempt left; the blob is uploaded before it is named here."""
+
+    path: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size_bytes: Annotated[int, Field(ge=0)]
+    kind: Literal["result", "checkpoint"] = "result"
+
+
+class LeaseObservation(Message):
+    """What the agent sees of one lease. Meters are cumulative for the attempt.
+
+    `finishing`: the processes are gone and files are on their way; `ended`: all files are up.
+    """
+
+    lease: str
+    token: int
+    state: LeaseStateWord
+    cause: CauseWord = "none"
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: int = 0
+    ran_ms: Annotated[int, Field(ge=0)] = 0
+    cpu_ms: Annotated[int, Field(ge=0)] = 0
+    memory_peak_bytes: Annotated[int, Field(ge=0)] = 0
+    files: list[FileBody] = []
+    detail: Annotated[str, Field(max_length=2000)] = ""
+
+
+class Decline(Message):
+    """A lease that the agent will not start, and why (a refusal code)."""
+
+    lease: str
+    token: int
+    reason: str
+
+
+class OwnerState(Message):
+    """What the owner lends at this instant; less than the terms while the owner reclaims."""
+
+    lent_cpus_milli: Annotated[int, Field(ge=0)]
+    lent_memory_bytes: Annotated[int, Field(ge=0)]
+    is_draining: bool = False
+
+
+class Sync(Message):
+    """One exchange, safe to repeat and safe to lose. Signed as a whole with the agent's key.
+
+    `leases` are deltas since the last answered sync, or everything when `is_full`. `digest` is
+    `observation_digest` of every lease that the agent sees as pending or running. `known` are
+    the leases whose bodies the agent has. The answer waits up to `wait_ms` for a change of
+    `wanted_digest`.
+    """
+
+    protocol: int = 1
+    epoch: int
+    sequence: Annotated[int, Field(ge=1)]
+    is_full: bool = False
+    digest: str
+    leases: list[LeaseObservation] = []
+    declines: list[Decline] = []
+    known: list[str] = []
+    owner: OwnerState
+    wanted_digest: str = ""
+    wait_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+
+
+class ResumeFile(Answer):
+    """A checkpoint file of an earlier attempt, to be laid into the working folder."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class LeaseBody(Answer):
+    """Everything an engine needs to run one attempt. Sent once."""
+
+    job: str
+    task_index: int
+    attempt: int
+    project: str
+    name: str
+    command: list[str]
+    script: str
+    workdir: str
+    environment: dict[str, str]
+    software: str = ""
+    cpus_milli: int
+    memory_bytes: int
+    disk_bytes: int
+    device_class: str = ""
+    device_count: int = 0
+    time_limit_s: int
+    network: bool
+    requires: list[str]
+    results: list[str]
+    checkpoint_path: str = ""
+    checkpoint_grace_s: int = 0
+    on_partition: Literal["keep", "move"] = "keep"
+    resume: list[ResumeFile] = []
+    attempt_token: str = Field(description="for this attempt's logs and blobs only")
+
+
+class WantedLease(Answer):
+    """A lease that should run. `body` is null when the agent already has it."""
+
+    lease: str
+    token: int
+    until: int
+    body: LeaseBody | None = None
+
+
+class ExplicitStop(Answer):
+    """A lease that must stop: SIGTERM now, SIGKILL after the grace."""
+
+    lease: str
+    token: int
+    cause: CauseWord
+    grace_s: int
+
+
+class SyncAnswer(Answer):
+    """What the network wants. A lease that is not mentioned runs on.
+
+    `forget` lists ended leases that the network has booked: the agent may clean them up.
+    """
+
+    incarnation: int
+    epoch: int
+    sequence: int
+    wanted_digest: str
+    wants_full: bool = False
+    leases: list[WantedLease] = []
+    stops: list[ExplicitStop] = []
+    forget: list[str] = []
+    drain: bool = False
+    renew_for_s: int
+    next_poll_ms: int

@@ -1,0 +1,12 @@
+"""What every test stands on: two hypothesis profiles, and nothing ambient."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Two cores are shared with end-to-end tests, so an example may be slow without being wrong.
+settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60
+)
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
