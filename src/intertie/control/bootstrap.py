@@ -46,7 +46,10 @@ def raise_incarnation(engine: Engine) -> None:
 
 
 def save_credentials(path: Path, url: str, tokens: dict[str, str], default: str) -> None:
-    """Keep url and tokens by name where the command line finds them; readable by the owner alone."""
+    """Keep url and tokens by name where the command line finds them.
+
+    Readable by the owner alone.
+    """
     known = json.loads(path.read_text())["tokens"] if path.exists() else {}
     text = json.dumps({"url": url, "tokens": known | tokens, "default": default}, indent=1)
     path.touch(mode=0o600, exist_ok=True)

@@ -15,7 +15,7 @@ from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
 from intertie.model.states import LeaseState, OfferState, PoolState, TaskState, advance
-from intertie.run.observing import CAUSE_WORDS, ENDED, RUNNING, STATE_WORDS, Seen, observe
+from intertie.run.observing import CAUSE_WORDS, RUNNING, STATE_WORDS, Seen, observe
 from intertie.run.reconciling import ALIVE
 from intertie.wire.digest import observation_digest
 from intertie.world.changes import Changes
@@ -80,7 +80,10 @@ def _nodes(world: World, changes: Changes, pool: int, facts: PoolFacts) -> None:
 
 
 def _offer(world: World, changes: Changes, pool: int, facts: PoolFacts, at: int) -> None:
-    """List a new version when price, speed or grace changed; what was sold keeps its own version."""
+    """List a new version when price, speed or grace changed.
+
+    What was sold keeps its own version.
+    """
     score = facts.scores[0] if facts.scores else None
     said = Offer(
         id=world.next.get("Offer", 1),

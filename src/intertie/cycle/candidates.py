@@ -22,7 +22,7 @@ _SLOTS_MAX = 4096
 def candidates(
     world: World, request: Request, sizing: Sizing, project: int, now: int
 ) -> tuple[list[Candidate], list[LostOffer]]:
-    """Return the pools that can take the request now or later, and every other pool with its reason."""
+    """Return the pools that can take the request, and every other pool with its reason."""
     found: list[Candidate] = []
     lost: list[LostOffer] = []
     for pool in world.pools.rows():

@@ -7,7 +7,7 @@ from intertie.cycle.views import free_of, name_of, request_of, wallet_micro
 from intertie.model.job import Blocked, Job
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
-from intertie.model.refusal import Refusal, Relaxation, Value
+from intertie.model.refusal import Refusal, Relaxation, Value, nearest
 from intertie.model.states import JobState
 from intertie.model.units import MILLI, charge_micro
 from intertie.world.changes import Changes
@@ -40,9 +40,7 @@ def why(world: World, job: Job, policy: Policy) -> Blocked:
         for pool in world.pools.rows()
         if (refusal := _refusal(world, job, pool, policy)) is not None
     )
-    helped = [refusal for _, refusal in refusals if refusal.relaxation is not None]
-    order = [*helped, *(refusal for _, refusal in refusals)]
-    return Blocked(refusals, order[0] if order else None)
+    return Blocked(refusals, nearest([refusal for _, refusal in refusals]))
 
 
 def _refusal(world: World, job: Job, pool: Pool, policy: Policy) -> Refusal | None:

@@ -69,7 +69,10 @@ def _top_up(world: World, changes: Changes, row: InboxRow, now: int) -> None:
 
 
 def _agent(world: World, changes: Changes, row: InboxRow, policy: Policy) -> None:
-    """Enrol a key for a pool. A pool that has a key gets the new one: whoever held it is fenced out."""
+    """Enrol a key for a pool.
+
+    A pool that has a key gets the new one: whoever held it is fenced out.
+    """
     provider = row.actor
     if provider not in world.providers:
         changes.answer(row.id, Refusal("provider_unknown"))

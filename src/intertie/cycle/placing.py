@@ -17,7 +17,7 @@ from intertie.cycle.views import (
     wallet_micro,
 )
 from intertie.ledger.booking import hold
-from intertie.market.clearing import NO_TRADE, Claims, clear
+from intertie.market.clearing import Claims, clear
 from intertie.market.dominant import units_milli
 from intertie.market.quoting import task_seconds
 from intertie.model.job import Job, Task
@@ -172,7 +172,10 @@ def _fill(
 
 
 def _nodes(world: World, orders: Orders) -> list[tuple[int, int, list[int]]]:
-    """Return (node id, pool row, free resources) of every node; a pool lends no more than it says."""
+    """Return (node id, pool row, free resources) of every node.
+
+    A pool lends no more than it says.
+    """
     found = []
     for row, pool in enumerate(orders.pools):
         cpus, memory = free_of(world, pool)
@@ -204,7 +207,7 @@ def _task_use(job: Job, priced_row: tuple[tuple[Offer, int, int] | None, ...]) -
 def _affordable(
     world: World, orders: Orders, placed: list[tuple[int, int]], policy: Policy, now: int
 ) -> list[int]:
-    """Return how many of the placed tasks of each job its wallet and budget can hold for, in order."""
+    """Return how many placed tasks of each job its wallet and budget can hold for."""
     wallets = {job.project: wallet_micro(world, job.project) for job in orders.jobs}
     budgets = {
         at: job.budget_micro - job.spent_micro - job.held_micro

@@ -124,7 +124,10 @@ def _job(world: World, changes: Changes, job: Job, now: int) -> None:
 
 
 def _lapse(world: World, changes: Changes, now: int) -> None:
-    """A quote that has lapsed leaves the World a while later: until then its late user hears why."""
+    """A quote that has lapsed leaves the World a while later.
+
+    Until then its late user hears why.
+    """
     for quote in world.quotes.rows():
         if quote.state == QuoteState.FIRM and now >= quote.until:
             state = advance(QuoteState(quote.state), QuoteState.LAPSED)

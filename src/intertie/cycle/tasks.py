@@ -21,7 +21,10 @@ from intertie.world.world import World
 
 
 def end_attempt(world: World, changes: Changes, lease: Lease, policy: Policy, at: int) -> None:
-    """Fold an ended lease into its task: done, failed, cancelled, or waiting for the next attempt."""
+    """Fold an ended lease into its task.
+
+    Done, failed, cancelled, or waiting for the next attempt.
+    """
     task = world.tasks.get(lease.task)
     task = changes.rows.get(("Task", task.id), task)
     if task.lease != lease.id or task.state == TaskState.ENDED:
@@ -59,7 +62,10 @@ def end_task(changes: Changes, task: Task, outcome: Outcome, at: int) -> None:
 
 
 def job_state(job: Job, tasks: list[Task], leases: list[Lease], now: int) -> Job:
-    """Return the job as its tasks make it: running, waiting again, ended with an outcome, settled."""
+    """Return the job as its tasks make it.
+
+    Running, waiting again, ended with an outcome, settled.
+    """
     state = JobState(job.state)
     if state == JobState.ENDED:
         is_settled = all(lease.state == LeaseState.SETTLED for lease in leases)

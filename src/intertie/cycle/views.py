@@ -59,7 +59,10 @@ def listed_offer(world: World, pool: int) -> Offer | None:
 
 
 def price_for(world: World, job: int, pool: int) -> Offer | None:
-    """Return the offer version at which a job may run on a pool: the promised one, else the listed."""
+    """Return the offer version at which a job may run on a pool.
+
+    The promised one, else the listed.
+    """
     for locked in contract_of(world, job).prices:
         if locked.pool == pool:
             return world.offers.get(locked.offer)
@@ -67,7 +70,10 @@ def price_for(world: World, job: int, pool: int) -> Offer | None:
 
 
 def free_of(world: World, pool: Pool) -> tuple[int, int]:
-    """Return (cpus_milli, memory_bytes) that the pool lends and no lease holds; never below zero."""
+    """Return (cpus_milli, memory_bytes) that the pool lends and no lease holds.
+
+    Never below zero.
+    """
     held = [lease for lease in world.leases.where(pool=pool.id) if lease.state in ALIVE]
     cpus = pool.lent_cpus_milli - sum(lease.cpus_milli for lease in held)
     memory = pool.lent_memory_bytes - sum(lease.memory_bytes for lease in held)

@@ -14,7 +14,10 @@ NETWORK_ACCOUNTS = (Account(ISSUANCE, AccountKind.ISSUANCE, 0), Account(FEES, Ac
 def credit(
     number: int, wallet: int, amount_micro: int, is_trial: bool, reference: int, at: int
 ) -> Transaction:
-    """Return the transaction that puts new credit into a wallet; `reference` is who asked for it."""
+    """Return the transaction that puts new credit into a wallet.
+
+    `reference` is who asked for it.
+    """
     kind = TransactionKind.TRIAL if is_trial else TransactionKind.TOP_UP
     return Transaction(
         number, kind, at, (Posting(ISSUANCE, wallet, amount_micro),), reference=reference
@@ -78,7 +81,10 @@ def charge(
 def release(
     number: int, held: Hold, wallet: int, escrow: int, token: int, at: int
 ) -> tuple[Hold, Transaction | None]:
-    """Return the closed hold and the transaction that gives the rest back; None if nothing is left."""
+    """Return the closed hold and the transaction that gives the rest back.
+
+    None if nothing is left.
+    """
     rest_micro = left_micro(held)
     closed = replace(
         held,

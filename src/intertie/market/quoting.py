@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 
 from intertie.model.quote import LostOffer, Option, PricedPool, QuoteTerms
-from intertie.model.refusal import Refusal, Relaxation
+from intertie.model.refusal import Refusal, Relaxation, nearest
 from intertie.model.request import Request
 from intertie.model.sizing import Sizing
 from intertie.model.units import MICRO, MILLI, ceil_div, charge_micro
@@ -14,7 +14,10 @@ SPREAD = "spread"
 
 @dataclass(frozen=True)
 class Candidate:
-    """One pool that can take the job. `slots_s` says in how many seconds each of its slots is free."""
+    """One pool that can take the job.
+
+    `slots_s` says in how many seconds each of its slots is free.
+    """
 
     pool: int
     offer: int
@@ -38,7 +41,8 @@ def quote(
     Cheapest chosen means cheapest of those that keep deadline and budget; soonest likewise.
     """
     if not candidates:
-        return nearest(lost)
+        refusal = nearest([each.refusal for each in lost])
+        return refusal or Refusal("no_offers", {}, Relaxation("ask_again"))
     options = [_option(f"only:{c.pool}", request, sizing, [c], fee_ppm) for c in candidates]
     if len(candidates) > 1 and sizing.task_count > 1 and not request.is_gang:
         options.append(_option(SPREAD, request, sizing, candidates, fee_ppm))
@@ -55,14 +59,6 @@ def quote(
     if broken is not None:
         return broken
     return QuoteTerms(sizing, marked, cheapest, soonest, chosen, tuple(lost))
-
-
-def nearest(lost: list[LostOffer]) -> Refusal:
-    """Return the reason of the offer that is nearest to a yes: one whose change is known."""
-    if not lost:
-        return Refusal("no_offers", {}, Relaxation("ask_again"))
-    helped = [each for each in lost if each.refusal.relaxation is not None]
-    return (helped or lost)[0].refusal
 
 
 def task_seconds(sizing: Sizing, score_millionths: int, time_limit_s: int) -> int:
@@ -99,7 +95,10 @@ def _option(
 def _schedule(
     task_count: int, pools: list[Candidate], times_s: list[int]
 ) -> tuple[list[int], int, int]:
-    """Give each task to the slot that ends it first; return tasks by pool, first start, last finish."""
+    """Give each task to the slot that ends it first.
+
+    Return tasks by pool, first start, last finish.
+    """
     slots = [(free + times_s[at], free, at) for at, c in enumerate(pools) for free in c.slots_s]
     heapify(slots)
     counts = [0] * len(pools)

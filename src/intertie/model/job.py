@@ -8,7 +8,10 @@ from intertie.model.sizing import Sizing
 
 @dataclass(frozen=True)
 class Job:
-    """A sized request the network has taken on. Columnar. Its id is that of the inbox row that asked."""
+    """A sized request the network has taken on.
+
+    Columnar. Its id is that of the inbox row that asked.
+    """
 
     id: int
     project: int
@@ -61,7 +64,10 @@ class LockedPrice:
 
 @dataclass(frozen=True)
 class Contract:
-    """The document of a job beside its request: how it was sized and which prices it was promised."""
+    """The document of a job beside its request.
+
+    How it was sized and which prices it was promised.
+    """
 
     sizing: Sizing
     prices: tuple[LockedPrice, ...] = ()
@@ -69,7 +75,10 @@ class Contract:
 
 @dataclass(frozen=True)
 class Blocked:
-    """The document that says why a job waits: one refusal for each pool, and the nearest to a yes."""
+    """The document that says why a job waits.
+
+    One refusal for each pool, and the nearest to a yes.
+    """
 
     refusals: tuple[tuple[int, Refusal], ...]
     nearest: Refusal | None = None

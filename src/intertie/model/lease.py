@@ -1,4 +1,7 @@
-"""Leases: a task's right to an allocation until an instant. A lease and an attempt are one to one."""
+"""Leases.
+
+A task's right to an allocation until an instant. A lease and an attempt are one to one.
+"""
 
 from dataclasses import dataclass
 
@@ -8,8 +11,8 @@ class Lease:
     """One attempt of one task on one node. Columnar.
 
     `token` grows with each lease of the same task. `until` is the contract; the session of its
-    agent is renewed apart. `agent_ms` and `network_ms` are the two meters; `is_taken` once the agent has spoken of it. `price_micro_per_unit_h`
-    with `offer` is this lease's own contract.
+    agent is renewed apart. `agent_ms` and `network_ms` are the two meters; `is_taken` once the
+    agent has spoken of it. `price_micro_per_unit_h` with `offer` is this lease's own contract.
     """
 
     id: int
@@ -53,7 +56,10 @@ class Lease:
 
 @dataclass(frozen=True)
 class Hold:
-    """Money set aside for one lease, from its project's wallet into escrow. Columnar. Same id as the lease."""
+    """Money set aside for one lease, from its project's wallet into escrow.
+
+    Columnar. Same id as the lease.
+    """
 
     id: int
     project: int

@@ -46,7 +46,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class Node:
-    """One machine of a pool, or one group of like machines where the site's scheduler picks. Columnar."""
+    """One machine of a pool, or one group of like machines where the site's scheduler picks.
+
+    Columnar.
+    """
 
     id: int
     pool: int

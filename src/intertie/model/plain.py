@@ -23,8 +23,11 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: type[T], data: dict[str, Any]) -> T:
-    """Return a value of the dataclass `kind`; unknown keys raise, absent ones take their default."""
-    hints = _hints(kind)
+    """Return a value of the dataclass `kind`.
+
+    Unknown keys raise, absent ones take their default.
+    """
+    hints = _hints(typing.cast(Hashable, kind))
     unknown = set(data) - set(hints)
     if unknown:
         raise ValueError(f"{kind.__name__} has no field {sorted(unknown)[0]!r}")

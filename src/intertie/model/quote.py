@@ -38,7 +38,10 @@ class PricedPool:
 
 @dataclass(frozen=True)
 class Option:
-    """One way to run the job: on one pool, or spread over several. `lost` says why it was not chosen."""
+    """One way to run the job.
+
+    On one pool, or spread over several. `lost` says why it was not chosen.
+    """
 
     code: str
     pools: tuple[PricedPool, ...]

@@ -1,5 +1,6 @@
-"""A "no" as a value: a code, what it was about, and the smallest change that would make it a "yes"."""
+"""A "no" as a value: a code, what it was about, and the smallest change that would help."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 Value = int | str
@@ -20,3 +21,39 @@ class Refusal:
     code: str
     values: dict[str, Value] = field(default_factory=dict)
     relaxation: Relaxation | None = None
+
+
+# From the change that costs its asker least to the one that costs most.
+_SMALLEST_FIRST = (
+    "wait",
+    "ask_again",
+    "use_profile",
+    "price_kind_list",
+    "top_up",
+    "fewer_cpus",
+    "less_memory",
+    "less_disk",
+    "fewer_devices",
+    "smaller_gang",
+    "fewer_tasks",
+    "later_deadline",
+    "raise_budget",
+    "raise_price_limit",
+    "other_software",
+    "drop_requirement",
+    "allow_provider",
+    "allow_latency",
+    "allow_region",
+    "lift_data_bound",
+)
+
+
+def nearest(refusals: Sequence[Refusal]) -> Refusal | None:
+    """Return the refusal whose relaxation is smallest; one without a relaxation comes last."""
+    return min(refusals, key=_distance, default=None)
+
+
+def _distance(refusal: Refusal) -> int:
+    if refusal.relaxation is None:
+        return len(_SMALLEST_FIRST)
+    return _SMALLEST_FIRST.index(refusal.relaxation.code)

@@ -30,7 +30,10 @@ class Software:
 
 @dataclass(frozen=True)
 class DataReference:
-    """Data a job reads. `bound_to` names the providers it may not leave; empty means it may move."""
+    """Data a job reads.
+
+    `bound_to` names the providers it may not leave; empty means it may move.
+    """
 
     name: str
     size_bytes: int = 0
@@ -39,7 +42,7 @@ class DataReference:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The file or folder with saved progress, and how long the job needs to write it when told to stop."""
+    """The file or folder with saved progress, and how long a told job needs to write it."""
 
     path: str
     grace_s: int = 10

@@ -1,4 +1,7 @@
-"""States as one table for each noun. There is one door, `advance`; each edge that surprises says why."""
+"""States as one table for each noun.
+
+There is one door, `advance`; each edge that surprises says why.
+"""
 
 from enum import IntEnum
 from typing import TypeVar

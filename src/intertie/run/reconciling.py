@@ -51,7 +51,7 @@ def is_gone(lease: Lease, pool: Pool, may_move: bool, policy: Policy, now: int) 
 def to_reclaim(
     leases: Iterable[Lease], lent_cpus_milli: int, lent_memory_bytes: int
 ) -> list[Lease]:
-    """Return the leases to evict so that the rest fits what the owner lends; least work is lost first.
+    """Return the leases to evict so that the rest fits what is lent; least work is lost first.
 
     Leases that are stopping already count as gone: they will be.
     """

@@ -1,6 +1,4 @@
-"""The same river on a virtual clock: traces in, a scoreboard out.
+"""The same river on a virtual clock: fake agents, workloads, replays of what was recorded.
 
-It reads a trace and a policy, drives the steps of `cycle/` and returns decisions, postings and
-scores. It may fuse steps for speed but holds no rule of its own: a constant changed in a kernel
-moves both live and simulated decisions, and a test proves it.
+It drives `cycle.river.flow` and holds no rule of its own.
 """

@@ -65,7 +65,7 @@ def transactions(connection: Connection) -> list[Transaction]:
 
 
 def decided_rows(connection: Connection, noun: type[Any], **equal: int) -> list[Any]:
-    """Return rows of one noun, retired ones too, whose columns hold these values, in order of id."""
+    """Return rows of one noun, retired ones too, whose columns hold these values."""
     table = tables.DECIDED[noun.__name__]
     query = select(*(table.c[name] for name in columns_of(noun))).order_by(table.c.id)
     for name, value in equal.items():

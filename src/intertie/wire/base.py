@@ -20,7 +20,10 @@ class Message(BaseModel):
 
 
 class Answer(BaseModel):
-    """What the network answers: frozen; later versions may add fields, so readers ignore unknown ones."""
+    """What the network answers.
+
+    Frozen; later versions may add fields, so readers ignore unknown ones.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -9,7 +9,10 @@ from intertie.wire.jobspec import JobSpec
 
 
 class SubmitJob(Message):
-    """Ask the network to take on a job. With `quote`, at the prices of that quote while it is firm."""
+    """Ask the network to take on a job.
+
+    With `quote`, at the prices of that quote while it is firm.
+    """
 
     spec: JobSpec
     quote: str | None = None
@@ -79,7 +82,10 @@ class PoolRefusal(Answer):
 
 
 class WhyView(Answer):
-    """Why a job waits, failed or was refused: each pool's reason, and the smallest change that helps."""
+    """Why a job waits, failed or was refused.
+
+    Each pool's reason, and the smallest change that helps.
+    """
 
     job: str
     state: str

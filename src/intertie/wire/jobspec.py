@@ -33,7 +33,10 @@ class ResourcesSpec(Message):
 
 
 class SoftwareSpec(Message):
-    """What must be installed: a stack and a version constraint, a requirements lock, an image by digest."""
+    """What must be installed.
+
+    A stack and a version constraint, a requirements lock, an image by digest.
+    """
 
     stack: Annotated[str, Field(max_length=64)] = ""
     version: Annotated[str, Field(max_length=64, pattern=r"^(([<>=!~]=?|==)?\s*[\w.]+,?\s*)*$")] = (

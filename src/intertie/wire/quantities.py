@@ -1,4 +1,7 @@
-"""Quantities as people write them, read into whole numbers: ``512MiB``, ``10m``, ``2.50``, ``0.5``."""
+"""Quantities as people write them, read into whole numbers.
+
+``512MiB``, ``10m``, ``2.50``, ``0.5``.
+"""
 
 import re
 from datetime import datetime
@@ -40,9 +43,9 @@ def seconds_of(value: Any) -> int:
         while len(parts) < 3:
             parts.insert(0, 0)
         return parts[0] * 3600 + parts[1] * 60 + parts[2]
-    if isinstance(value, str) and len(found := re.findall(r"\d+[smhd]", value.strip())) > 1:
-        if "".join(found) == value.strip():
-            return sum(_scaled(part, _SECONDS, "a duration") for part in found)
+    if isinstance(value, str) and re.fullmatch(r"(\d+[smhd]){2,}", value.strip()):
+        found = re.findall(r"\d+[smhd]", value)
+        return sum(_scaled(part, _SECONDS, "a duration") for part in found)
     return _scaled(value, _SECONDS, "a duration such as 90, 10m or 2h")
 
 

@@ -1,4 +1,7 @@
-"""The access standard: what an agent and the network say to each other (docs/river.md, step run)."""
+"""The access standard.
+
+What an agent and the network say to each other (docs/river.md, step run).
+"""
 
 from typing import Annotated, Literal
 
@@ -44,7 +47,10 @@ class StackBody(Message):
 
 
 class ScoreBody(Message):
-    """Speed of one unit under a profile, in millionths of its reference; runs in the backend's unit."""
+    """Speed of one unit under a profile, in millionths of its reference.
+
+    Runs in the backend's unit.
+    """
 
     profile: str
     millionths: Annotated[int, Field(gt=0)]

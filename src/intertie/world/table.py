@@ -1,9 +1,12 @@
-"""One noun as int64 columns: rows live in slots, slots are reused, each reuse raises a generation."""
+"""One noun as int64 columns.
+
+Rows live in slots, slots are reused, each reuse raises a generation.
+"""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,7 @@ _FIRST_SLOTS = 64
 
 def columns_of(noun: type[Any]) -> tuple[str, ...]:
     """Return the names of a columnar noun's fields; every one must be a whole number."""
-    return _columns_of(noun)
+    return _columns_of(cast(Hashable, noun))
 
 
 @cache

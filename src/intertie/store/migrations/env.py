@@ -1,4 +1,7 @@
-"""Alembic's entry: run the migrations on the connection that `store.database.migrate` hands over."""
+"""Alembic's entry.
+
+Run the migrations on the connection that `store.database.migrate` hands over.
+"""
 
 from alembic import context
 
