@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -36,6 +37,13 @@ def make_token(connection: Connection, role: str, subject: int) -> str:
     token = f"itk_{role}_{secrets.token_urlsafe(32)}"
     add_credential(connection, token, role, subject, now_ms())
     return token
+
+
+def console_secret(engine: Engine) -> str:
+    """Return what the console signs its sessions with, derived from the network's secret."""
+    with engine.connect().execution_options(is_read=True) as connection:
+        secret: bytes = connection.execute(select(tables.network.c.secret)).scalar_one()
+    return sha256(b"console" + secret).hexdigest()
 
 
 def raise_incarnation(engine: Engine) -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from intertie.cycle.inbox import InboxRow
 from intertie.cycle.quoting import price
 from intertie.cycle.tasks import end_task
-from intertie.cycle.views import request_of, wallet_micro
+from intertie.cycle.views import name_of, request_of, wallet_micro
+from intertie.model.ids import encode
 from intertie.model.job import Contract, Job, LockedPrice, Task
 from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
@@ -41,7 +42,7 @@ def release_held(world: World, inbox: list[InboxRow], policy: Policy, now: int) 
             for task in world.tasks.where(job=job.id):
                 queued = advance(TaskState(task.state), TaskState.QUEUED)
                 changes.put(replace(task, state=queued, queued_at=now))
-            changes.event(job.id, "queued")
+            changes.event(job.id, "job_queued")
     return changes
 
 
@@ -70,9 +71,9 @@ def _job(world: World, changes: Changes, row: InboxRow, policy: Policy, now: int
 def _refuse(world: World, request: Request, project: int, policy: Policy) -> Refusal | None:
     owner = world.projects.find(project)
     if owner is None:
-        return Refusal("project_unknown")
+        return Refusal("project_unknown", {"project": encode("project", project)})
     if owner.is_blocked:
-        return Refusal("project_blocked")
+        return Refusal("project_blocked", {"project": name_of(world, "project", project)})
     if request.kind != "batch":
         return Refusal("kind_not_supported", {"kind": request.kind, "supported": "batch"})
     if request.task_count > policy.tasks_max:
@@ -83,9 +84,9 @@ def _refuse(world: World, request: Request, project: int, policy: Policy) -> Ref
     for number in request.after:
         before = world.jobs.find(number)
         if before is None or before.project != project:
-            return Refusal("dependency_unknown", {"number": number})
+            return Refusal("dependency_unknown", {"job": encode("job", number)})
         if _has_failed(before):
-            return Refusal("dependency_failed", {"number": number})
+            return Refusal("dependency_failed", {"job": encode("job", number)})
     return None
 
 
@@ -95,15 +96,21 @@ def _terms(
     """Return the terms of the quote that the request names, else those of this instant."""
     if not request.quote:
         return price(world, request, row.actor, policy, now)
-    quote = world.quotes.find(request.quote)
+    quote, known_as = world.quotes.find(request.quote), encode("quote", request.quote)
     if quote is None or quote.project != row.actor:
-        return Refusal("quote_unknown", {}, Relaxation("ask_again"))
+        return Refusal("quote_unknown", {"quote": known_as}, Relaxation("ask_again"))
     if quote.state == QuoteState.ACCEPTED:
-        return Refusal("quote_used", {}, Relaxation("ask_again"))
+        return Refusal(
+            "quote_used",
+            {"quote": known_as, "job": encode("job", quote.job)},
+            Relaxation("ask_again"),
+        )
     if quote.state == QuoteState.LAPSED or row.at >= quote.until:
-        return Refusal("quote_lapsed", {"until_at": quote.until}, Relaxation("ask_again"))
+        return Refusal(
+            "quote_lapsed", {"quote": known_as, "until_at": quote.until}, Relaxation("ask_again")
+        )
     if replace(request, quote=0) != world.documents["asked", quote.id]:
-        return Refusal("quote_other_request", {}, Relaxation("ask_again"))
+        return Refusal("quote_other_request", {"quote": known_as}, Relaxation("ask_again"))
     terms: QuoteTerms = world.documents["quote", quote.id]
     return terms
 
@@ -117,7 +124,7 @@ def _option(terms: QuoteTerms, code: str) -> Option | Refusal:
     for option in terms.options:
         if option.code == code:
             return option
-    return Refusal("option_unknown", {"option": code, "known": "cheapest, soonest, chosen"})
+    return Refusal("option_unknown", {"option": code, "options": "cheapest, soonest, chosen"})
 
 
 def _create(
@@ -163,7 +170,10 @@ def _create(
         accepted = world.quotes.get(request.quote)
         state = advance(QuoteState(accepted.state), QuoteState.ACCEPTED)
         changes.put(replace(accepted, state=state, job=job.id))
-    changes.event(job.id, "held" if is_held else "queued")
+    if is_held:
+        changes.event(job.id, "job_held", job=encode("job", request.after[0]))
+    else:
+        changes.event(job.id, "job_queued")
     changes.answer(row.id, job=job.id)
 
 
@@ -192,13 +202,13 @@ def _cancel(world: World, changes: Changes, row: InboxRow, now: int) -> None:
     """Cancel: what waits ends at once, what runs is told to stop; cancelling twice is fine."""
     job = world.jobs.find(row.body["job"])
     if job is None or job.project != row.actor:
-        changes.answer(row.id, Refusal("job_unknown"))
+        changes.answer(row.id, Refusal("job_unknown", {"job": encode("job", row.body["job"])}))
         return
     changes.answer(row.id, job=job.id)
     if job.state in (JobState.ENDED, JobState.SETTLED) or job.is_cancelled:
         return
     changes.put(replace(job, is_cancelled=1))
-    changes.event(job.id, "cancelling")
+    changes.event(job.id, "cancel_asked")
     for task in world.tasks.where(job=job.id):
         if task.state in (TaskState.HELD, TaskState.QUEUED):
             end_task(changes, task, Outcome.CANCELLED, now)

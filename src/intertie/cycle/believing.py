@@ -35,7 +35,7 @@ def _session(world: World, row: InboxRow, policy: Policy) -> Changes:
     changes = Changes()
     pool = world.pools.find(row.actor)
     if pool is None:
-        changes.answer(row.id, Refusal("agent_unknown"))
+        changes.answer(row.id, Refusal("agent_unknown", {"agent": encode("agent", row.actor)}))
         return changes
     facts = from_plain(PoolFacts, row.body["pool"])
     fresh = replace(
@@ -111,7 +111,7 @@ def _sync(world: World, row: InboxRow, policy: Policy) -> Changes:
     pool = world.pools.find(row.actor)
     body = row.body
     if pool is None:
-        changes.answer(row.id, Refusal("agent_unknown"))
+        changes.answer(row.id, Refusal("agent_unknown", {"agent": encode("agent", row.actor)}))
         return changes
     if body["epoch"] != pool.epoch:
         changes.answer(row.id, Refusal("fenced_out", {"epoch": body["epoch"], "now": pool.epoch}))
@@ -178,7 +178,7 @@ def _lease(
     task = world.tasks.get(lease.task)
     if believed.state == LeaseState.RUNNING and task.state == TaskState.PLACED:
         changes.put(replace(task, state=advance(TaskState(task.state), TaskState.RUNNING)))
-        changes.event(lease.job, "running", task=task.index, pool=pool.id, lease=lease.id)
+        changes.event(lease.job, "task_started", task=task.index, pool=pool.id, lease=lease.id)
     if believed.state == LeaseState.ENDED:
         _files(changes, task.id, lease, said.get("files", []))
         end_attempt(world, changes, believed, policy, at)

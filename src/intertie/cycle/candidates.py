@@ -1,6 +1,6 @@
 """Which pools can take a request, at what price and how soon; and why the others cannot."""
 
-from intertie.cycle.views import facts_of, free_of, listed_offer, name_of
+from intertie.cycle.views import facts_of, free_of, listed_offer, name_of, place_of
 from intertie.market.dominant import units_milli
 from intertie.market.quoting import Candidate, task_seconds
 from intertie.model.lease import Lease
@@ -52,14 +52,14 @@ def candidates(
 def refusal_of(world: World, request: Request, pool: Pool, project: int) -> Refusal | None:
     """Return why a pool cannot run the request, whatever it has free at this instant; or None."""
     facts = facts_of(world, pool.id)
-    provider = name_of(world, "provider", pool.provider)
+    provider, where = name_of(world, "provider", pool.provider), place_of(world, pool)
     offer = listed_offer(world, pool.id)
     if facts is None or offer is None or pool.state in (PoolState.JOINING, PoolState.LEFT):
-        return Refusal("pool_offline", {"provider": provider})
+        return Refusal("pool_offline", {"pool": where})
     refusal = refuse(request, facts, provider, name_of(world, "project", project))
     if refusal is not None:
         return refusal
-    return _standing(pool, offer, provider, request, facts)
+    return _standing(pool, offer, where, request, facts)
 
 
 def home(request: Request, facts: PoolFacts) -> NodeFacts:
@@ -68,14 +68,14 @@ def home(request: Request, facts: PoolFacts) -> NodeFacts:
 
 
 def _standing(
-    pool: Pool, offer: Offer, provider: str, request: Request, facts: PoolFacts
+    pool: Pool, offer: Offer, where: str, request: Request, facts: PoolFacts
 ) -> Refusal | None:
     if not offer.score_millionths:
-        return Refusal("not_measured", {"provider": provider, "profile": request.profile})
+        return Refusal("not_measured", {"pool": where, "profile": request.profile})
     if pool.state == PoolState.LOST:
-        return Refusal("pool_offline", {"provider": provider})
+        return Refusal("pool_offline", {"pool": where})
     if pool.is_draining:
-        return Refusal("pool_draining", {"provider": provider})
+        return Refusal("pool_draining", {"pool": where})
     need = request.resources
     lent, terms = pool.lent_cpus_milli, facts.terms
     if need.cpus_milli > lent or need.memory_bytes > pool.lent_memory_bytes:
@@ -83,7 +83,7 @@ def _standing(
             need.cpus_milli <= terms.lent_cpus_milli
             and need.memory_bytes <= terms.lent_memory_bytes
         ):
-            return Refusal("owner_reclaimed", {"provider": provider})
+            return Refusal("owner_reclaimed", {"pool": where})
         if need.cpus_milli > terms.lent_cpus_milli:
             return Refusal(
                 "not_enough_cpus",

@@ -3,12 +3,13 @@
 from intertie.cycle.candidates import refusal_of
 from intertie.cycle.inbox import InboxRow, of_kind
 from intertie.cycle.placing import hold_micro, lease_ms, priced
-from intertie.cycle.views import free_of, name_of, request_of, wallet_micro
+from intertie.cycle.views import free_of, name_of, place_of, request_of, wallet_micro
+from intertie.model.ids import encode
 from intertie.model.job import Blocked, Job
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal, Relaxation, Value, nearest
-from intertie.model.states import JobState
+from intertie.model.states import JobState, Outcome
 from intertie.model.units import MILLI, charge_micro
 from intertie.world.changes import Changes
 from intertie.world.world import World
@@ -20,7 +21,8 @@ def explain(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Ch
     for row in of_kind(inbox, "why"):
         job = world.jobs.find(row.body["job"])
         if job is None:
-            changes.answer(row.id, Refusal("job_unknown"))
+            known_as = encode("job", row.body["job"])
+            changes.answer(row.id, Refusal("job_unknown", {"job": known_as}))
             continue
         position = _position(world, job)
         changes.answer(row.id, None, why(world, job, policy), job=job.id, queue_position=position)
@@ -30,17 +32,26 @@ def explain(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Ch
 def why(world: World, job: Job, policy: Policy) -> Blocked:
     """Return every pool's refusal of the job, and the one whose relaxation is nearest."""
     if job.state == JobState.HELD:
-        return Blocked((), Refusal("waits_for_dependency"))
+        return Blocked((), Refusal("waits_for_dependency", {"job": _awaited(world, job)}))
     if job.state not in (JobState.QUEUED, JobState.RUNNING):
         return Blocked(())
     if world.projects.get(job.project).is_blocked:
-        return Blocked((), Refusal("project_blocked"))
+        name = name_of(world, "project", job.project)
+        return Blocked((), Refusal("project_blocked", {"project": name}))
     refusals = tuple(
         (pool.id, refusal)
         for pool in world.pools.rows()
         if (refusal := _refusal(world, job, pool, policy)) is not None
     )
     return Blocked(refusals, nearest([refusal for _, refusal in refusals]))
+
+
+def _awaited(world: World, job: Job) -> str:
+    """Return the first job that this one still waits for."""
+    for number in request_of(world, job.id).after:
+        if world.jobs.get(number).outcome == Outcome.NONE:
+            return encode("job", number)
+    return ""
 
 
 def _refusal(world: World, job: Job, pool: Pool, policy: Policy) -> Refusal | None:
@@ -82,8 +93,7 @@ def _room(world: World, job: Job, pool: Pool) -> Refusal | None:
     cpus, memory = free_of(world, pool)
     if need.cpus_milli <= cpus and need.memory_bytes <= memory and not job.is_gang:
         return None
-    provider = name_of(world, "provider", pool.provider)
-    return Refusal("pool_full", {"provider": provider, "free_cpus_milli": cpus})
+    return Refusal("pool_full", {"pool": place_of(world, pool), "free_milli": cpus})
 
 
 def _position(world: World, job: Job) -> int:

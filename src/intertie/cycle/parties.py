@@ -5,6 +5,7 @@ from dataclasses import replace
 from intertie.cycle.inbox import InboxRow
 from intertie.cycle.views import account_of
 from intertie.ledger.booking import NETWORK_ACCOUNTS, credit
+from intertie.model.ids import encode
 from intertie.model.ledger import Account, AccountKind
 from intertie.model.parties import AgentKey, Named, Pool, Project, Provider
 from intertie.model.policy import Policy
@@ -58,7 +59,7 @@ def _party(world: World, changes: Changes, row: InboxRow, now: int) -> None:
 def _top_up(world: World, changes: Changes, row: InboxRow, now: int) -> None:
     project = row.body["project"]
     if project not in world.projects:
-        changes.answer(row.id, Refusal("project_unknown"))
+        changes.answer(row.id, Refusal("project_unknown", {"project": encode("project", project)}))
         return
     wallet = account_of(world, AccountKind.WALLET, project)
     number = world.next.get("Transaction", 1)
@@ -75,7 +76,9 @@ def _agent(world: World, changes: Changes, row: InboxRow, policy: Policy) -> Non
     """
     provider = row.actor
     if provider not in world.providers:
-        changes.answer(row.id, Refusal("provider_unknown"))
+        changes.answer(
+            row.id, Refusal("provider_unknown", {"provider": encode("provider", provider)})
+        )
         return
     same = [
         pool.id
@@ -107,7 +110,8 @@ def _agent(world: World, changes: Changes, row: InboxRow, policy: Policy) -> Non
 def _block(world: World, changes: Changes, row: InboxRow) -> None:
     project = world.projects.find(row.body["project"])
     if project is None:
-        changes.answer(row.id, Refusal("project_unknown"))
+        known_as = encode("project", row.body["project"])
+        changes.answer(row.id, Refusal("project_unknown", {"project": known_as}))
         return
     changes.put(replace(project, is_blocked=int(row.body["is_blocked"])))
     changes.answer(row.id, project=project.id)

@@ -290,7 +290,7 @@ def _bind(
         changes.put(replace(task, state=state, lease=lease.id, attempts=task.attempts + 1))
         changes.event(
             job.id,
-            "placed",
+            "task_placed",
             task=task.index,
             pool=lease.pool,
             lease=lease.id,

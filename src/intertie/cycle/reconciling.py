@@ -70,7 +70,7 @@ def _stop(world: World, changes: Changes, lease: Lease, cause: Cause, now: int) 
         return
     changes.put(stopped)
     task = world.tasks.get(lease.task)
-    changes.event(lease.job, "stopping", task=task.index, pool=lease.pool, cause=int(cause))
+    changes.event(lease.job, "task_stopping", task=task.index, pool=lease.pool, cause=int(cause))
 
 
 def _renew(
@@ -116,11 +116,21 @@ def _job(world: World, changes: Changes, job: Job, now: int) -> None:
     if moved == job:
         return
     changes.put(moved)
-    changes.event(job.id, JobState(moved.state).name.lower(), outcome=int(moved.outcome))
+    _tell(changes, moved)
     if moved.state == JobState.SETTLED:
         changes.retire("Task", *(task.id for task in tasks))
         changes.retire("Lease", *(lease.id for lease in leases))
         changes.retire("Hold", *(lease.id for lease in leases))
+
+
+def _tell(changes: Changes, job: Job) -> None:
+    if job.state == JobState.SETTLED:
+        changes.event(job.id, "job_settled", paid_micro=job.spent_micro)
+    elif job.state == JobState.ENDED:
+        changes.event(job.id, "job_ended", outcome=int(job.outcome))
+    else:
+        is_waiting = job.state == JobState.QUEUED
+        changes.event(job.id, "job_waits" if is_waiting else "job_started")
 
 
 def _lapse(world: World, changes: Changes, now: int) -> None:

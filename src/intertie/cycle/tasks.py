@@ -46,7 +46,14 @@ def end_attempt(world: World, changes: Changes, lease: Lease, policy: Policy, at
         ended_at=at,
     )
     changes.put(ended)
-    changes.event(lease.job, "task_ended", task=task.index, outcome=int(outcome), cause=lease.cause)
+    changes.event(
+        lease.job,
+        "task_ended",
+        task=task.index,
+        pool=lease.pool,
+        outcome=int(outcome),
+        cause=lease.cause,
+    )
     if outcome == Outcome.DONE:
         changes.put(replace(changes.rows["Lease", lease.id], is_result=1))
         _remember(world, changes, lease)
@@ -96,7 +103,7 @@ def _requeue(changes: Changes, task: Task, lease: Lease, failures: int, at: int)
         )
     )
     cause = lease.stop_cause or lease.cause
-    changes.event(lease.job, "requeued", task=task.index, pool=lease.pool, cause=int(cause))
+    changes.event(lease.job, "task_requeued", task=task.index, pool=lease.pool, cause=int(cause))
 
 
 def _outcome(tasks: list[Task]) -> Outcome:

@@ -16,6 +16,12 @@ def name_of(world: World, kind: str, number: int) -> str:
     return str(world.documents[kind, number].name)
 
 
+def place_of(world: World, pool: Pool) -> str:
+    """Return a pool as people call it: ``provider/pool``."""
+    provider = name_of(world, "provider", pool.provider)
+    return f"{provider}/{world.documents['agent', pool.id].pool}"
+
+
 def facts_of(world: World, pool: int) -> PoolFacts | None:
     """Return what the pool's agent said of it; None before its first session."""
     found: PoolFacts | None = world.documents.get(("pool", pool))

@@ -1,0 +1,39 @@
+"""Commands about the market: offers, and the quote of a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intertie.cli.run import Words, spec_of
+from intertie.cli.session import Session
+
+
+def offers(session: Session) -> None:
+    """Show what every provider offers now."""
+    from intertie.cli.render_market import offers_table
+
+    found = list(session.network.offers())
+    if not found and not session.as_json:
+        session.say("cli.offers.none")
+        return
+    session.show(found, lambda: offers_table(found, session.lang))
+
+
+def quote(
+    session: Session,
+    fields: dict[str, Any],
+    words: Words = None,
+    workdir: Annotated[
+        Path | None, typer.Option("--workdir", help="cli.option.workdir", metavar="FOLDER")
+    ] = None,
+) -> None:
+    """Say what a job would cost and when it would finish; nothing is started."""
+    from intertie.cli.render_market import quote_view
+
+    spec, _ = spec_of(words or [], fields, workdir)
+    found = session.network.quote(spec)
+    session.show(found, lambda: quote_view(found, session.lang))
+    session.say("cli.quote.accept", quote=found.id)

@@ -1,0 +1,40 @@
+"""What a machine could offer, as an agent would say it."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from intertie.catalogue.texts import has_text, number_of_milli, text
+from intertie.cli.render_base import Columns, number_cell
+from intertie.engines.protocol import EngineFacts
+from intertie.model.units import GIB
+
+
+def facts_view(facts: EngineFacts, lang: str) -> RenderableType:
+    """Return the nodes, the software, and what is and is not enforced."""
+    columns = Columns(lang, text(lang, "cli.agent.machine", engine=facts.engine)).word("node")
+    columns.number("cores").number("memory").number("disk").number("devices").word("device_class")
+    nodes = columns.rows(
+        [
+            node.name,
+            number_of_milli(node.cpus_milli),
+            number_cell(node.memory_bytes / GIB, 1),
+            number_cell(node.disk_bytes / GIB, 1),
+            str(node.device_count),
+            node.device_class or "–",
+        ]
+        for node in facts.nodes
+    )
+    lines = [
+        Text(f"{stack.name} {stack.version}") for stack in facts.software
+    ]
+    enforced = ", ".join(_ability(name, lang) for name in facts.abilities) or "–"
+    lines.append(Text(text(lang, "cli.agent.enforces", what=enforced), style="green"))
+    if facts.not_enforced:
+        missing = ", ".join(_ability(name, lang) for name in facts.not_enforced)
+        lines.append(Text(text(lang, "cli.agent.not_enforced", what=missing), style="yellow"))
+    return Group(nodes, *lines)
+
+
+def _ability(name: str, lang: str) -> str:
+    key = f"ability.{name}"
+    return text(lang, key) if has_text(lang, key) else name

@@ -1,0 +1,109 @@
+"""What every table shares: headers with units from the catalogue, numbers to the right."""
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from intertie.catalogue.texts import credits_of, duration_of, has_text, text
+from intertie.wire.base import RefusalBody, RelaxationBody
+
+STYLES = {
+    "done": "green",
+    "online": "green",
+    "running": "cyan",
+    "failed": "red",
+    "lost": "red",
+    "cancelled": "yellow",
+    "draining": "yellow",
+    "stopping": "yellow",
+}
+
+
+class Columns:
+    """The columns of one table, by their keys in the catalogue (``cli.column.<key>``)."""
+
+    def __init__(self, lang: str, title: str = "", caption: str = "") -> None:
+        self.lang = lang
+        self.table = Table(
+            box=box.SIMPLE_HEAD,
+            title=Text(title, style="bold") if title else None,
+            title_justify="left",
+            caption=Text(caption, style="dim") if caption else None,
+            caption_justify="left",
+            pad_edge=False,
+            collapse_padding=True,
+            header_style="bold",
+        )
+
+    def word(self, key: str, fold: bool = False) -> "Columns":
+        """Add a column of names or words."""
+        self.table.add_column(
+            self._heading(key), no_wrap=not fold, overflow="fold" if fold else "ellipsis"
+        )
+        return self
+
+    def number(self, key: str) -> "Columns":
+        """Add a column of numbers; its header names the unit in brackets."""
+        heading = self._heading(key)
+        assert "(" in heading or "（" in heading, f"{key} needs its unit"
+        self.table.add_column(heading, justify="right", no_wrap=False)
+        return self
+
+    def rows(self, rows: Iterable[Sequence[str | Text]]) -> Table:
+        """Return the table with its rows."""
+        for row in rows:
+            self.table.add_row(*row)
+        return self.table
+
+    def _heading(self, key: str) -> str:
+        return text(self.lang, f"cli.column.{key}")
+
+
+def state_text(state: str, lang: str, group: str = "state") -> Text:
+    """Return a state, outcome or cause in the language, in its colour."""
+    key = f"{group}.{state}"
+    return Text(text(lang, key) if has_text(lang, key) else state, style=STYLES.get(state, ""))
+
+
+def refusal_text(body: RefusalBody | None, lang: str) -> str:
+    """Return why not in this language, or as the network said it where the code is newer."""
+    return _body_text("refusal", body, lang) if body else ""
+
+
+def relaxation_text(body: RelaxationBody | None, lang: str) -> str:
+    """Return the smallest change that would help; empty where none is known."""
+    return _body_text("relaxation", body, lang) if body else ""
+
+
+def credit_cells(amounts_micro: Sequence[int | None]) -> list[str]:
+    """Return exact amounts with as many decimals as the longest needs, so that points line up."""
+    known = [credits_of(amount) for amount in amounts_micro if amount is not None]
+    decimals = max((len(cell.partition(".")[2]) for cell in known), default=2)
+    return [
+        "–" if amount is None else f"{amount / 1_000_000:,.{decimals}f}" for amount in amounts_micro
+    ]
+
+
+def seconds_cell(seconds: float) -> str:
+    """Return seconds with one decimal where they are few."""
+    return f"{seconds:,.1f}" if seconds < 1000 else f"{seconds:,.0f}"
+
+
+def short_duration(seconds: float, lang: str) -> str:
+    """Return a duration for a line of text."""
+    return duration_of(round(seconds) if seconds >= 10 else round(seconds, 1), lang)
+
+
+def number_cell(value: float, decimals: int = 2) -> str:
+    """Return a number without needless zeros."""
+    return f"{value:,.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:,.0f}"
+
+
+def _body_text(group: str, body: RefusalBody | RelaxationBody, lang: str) -> str:
+    key = f"{group}.{body.code}"
+    try:
+        return text(lang, key, **body.values)
+    except KeyError:
+        return body.text or body.code
