@@ -50,9 +50,7 @@ def check(
 def reclaim(
     session: Session,
     settings: Settings,
-    cpus: Annotated[
-        str, typer.Option("--cpus", help="cli.option.keep_lent", metavar="N")
-    ] = "0",
+    cpus: Annotated[str, typer.Option("--cpus", help="cli.option.keep_lent", metavar="N")] = "0",
     seconds: Annotated[
         str | None, typer.Option("--for", help="cli.option.reclaim_for", metavar="10m")
     ] = None,

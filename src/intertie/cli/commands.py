@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from intertie.catalogue.texts import languages, negotiate, text
+from intertie.catalogue.texts import negotiate, text
 from intertie.cli import exits
 from intertie.cli.session import Options, Session
 
@@ -51,22 +51,27 @@ def _all_take(
 
 
 def build(commands: tuple[Command, ...], lang: str) -> typer.Typer:
-    """Return the command with its help in one language."""
+    """Return the command with its help in one language.
+
+    A command of one word that others begin with is what that word does alone.
+    """
     root = _group(text(lang, "cli.help.intertie"), _epilog(lang))
     root.callback()(_root_callback(lang))
-    groups: dict[str, typer.Typer] = {}
+    groups = {command.words.split()[0] for command in commands if " " in command.words}
+    made: dict[str, typer.Typer] = {}
     for command in commands:
-        *above, name = command.words.split()
+        above, _, name = command.words.rpartition(" ")
         panel = text(lang, f"cli.panel.{command.panel}")
-        if above and above[0] not in groups:
-            groups[above[0]] = _group(text(lang, f"cli.help.{above[0]}"), None)
-            root.add_typer(groups[above[0]], name=above[0], rich_help_panel=panel)
-        parent = groups[above[0]] if above else root
-        parent.command(
-            name,
-            help=text(lang, f"cli.help.{command.words.replace(' ', '_')}"),
-            rich_help_panel=None if above else panel,
-        )(_function(command, lang))
+        spoken = text(lang, f"cli.help.{_key(command.words)}")
+        if (group := above or name) in groups and group not in made:
+            made[group] = _group(text(lang, f"cli.help.{group}"), None)
+            root.add_typer(made[group], name=group, rich_help_panel=panel)
+        if name in groups:
+            made[name].info.no_args_is_help = False
+            made[name].callback(invoke_without_command=True)(_function(command, lang))
+            continue
+        parent, where = (made[above], None) if above else (root, panel)
+        parent.command(name, help=spoken, rich_help_panel=where)(_function(command, lang))
     return root
 
 
@@ -97,9 +102,8 @@ def _group(spoken_help: str, epilog: str | None) -> typer.Typer:
 
 
 def _epilog(lang: str) -> str:
-    lines = [text(lang, "cli.exit_codes")]
-    lines += [f"{code}  {text(lang, f'cli.exit.{code}')}" for code in exits.CODES]
-    return "\n\n".join(lines)
+    codes = [f"{code} {text(lang, f'cli.exit.{code}')}" for code in exits.CODES]
+    return text(lang, "cli.exit_codes") + " " + " · ".join(codes)
 
 
 def _root_callback(lang: str) -> Callable[..., None]:
@@ -121,7 +125,11 @@ def _function(command: Command, lang: str) -> Callable[..., None]:
 
     def call(ctx: typer.Context, **given: Any) -> None:
         told = {name: value for name, value in given.items() if name in everyone and value}
-        options = _options(lang, (ctx.find_root().obj or {}) | told)
+        everywhere = (ctx.find_root().obj or {}) | told
+        if ctx.invoked_subcommand is not None:
+            ctx.find_root().obj = everywhere
+            return
+        options = _options(lang, everywhere)
         rest = {n: v for n, v in given.items() if n not in everyone and n not in gathered}
         if gathered:
             rest["fields"] = {n: v for n, v in given.items() if n in gathered and v}
@@ -153,6 +161,10 @@ def _run(run: Run, session: Session, given: dict[str, Any]) -> int:
         return exits.OUR_MISTAKE
 
 
+def _key(words: str) -> str:
+    return words.replace(" ", "_").replace("-", "_")
+
+
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return a function's parameters with their annotations read."""
     hints = typing.get_type_hints(function, include_extras=True)
@@ -165,9 +177,7 @@ def _give_signature(
 ) -> None:
     """Let typer see the context, these parameters and those that all commands take."""
     panel = text(lang, "cli.panel.everywhere")
-    context = inspect.Parameter(
-        "ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
-    )
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     seen = [_spoken(p, lang, None) for p in parameters]
     seen += [_spoken(p, lang, panel) for p in _parameters(_all_take)]
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in seen]

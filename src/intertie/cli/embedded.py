@@ -1,4 +1,4 @@
-"""An embedded network: everything of one data folder on this machine, started and stopped as one."""
+"""An embedded network: all of one data folder on this machine, started and stopped as one."""
 
 import fcntl
 import json

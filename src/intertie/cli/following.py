@@ -76,7 +76,7 @@ class _Progress:
 
 
 def _follow_log(session: Session, job: JobView) -> threading.Thread:
-    """Print the output of a job with one task while it runs; the output of an array is asked for."""
+    """Print the output of a job with one task while it runs; that of an array is asked for."""
 
     def copy() -> None:
         try:

@@ -75,9 +75,7 @@ def cancel(session: Session, job_id: JobId) -> None:
 def results(
     session: Session,
     job_id: JobId,
-    to: Annotated[
-        Path | None, typer.Option("--to", help="cli.option.to", metavar="FOLDER")
-    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="cli.option.to", metavar="FOLDER")] = None,
     only_list: Annotated[bool, typer.Option("--list", help="cli.option.list")] = False,
 ) -> None:
     """Bring a job's result files here, or list them."""

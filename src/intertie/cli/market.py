@@ -33,7 +33,7 @@ def quote(
     """Say what a job would cost and when it would finish; nothing is started."""
     from intertie.cli.render_market import quote_view
 
-    spec, _ = spec_of(words or [], fields, workdir)
-    found = session.network.quote(spec)
+    spec, folder = spec_of(words or [], fields, workdir)
+    found = session.network.quote(spec, folder)
     session.show(found, lambda: quote_view(found, session.lang))
     session.say("cli.quote.accept", quote=found.id)

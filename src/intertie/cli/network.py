@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from intertie.cli import exits
 from intertie.cli.session import Session
 
-Home = Annotated[Path | None, typer.Option("--home", help="cli.option.home", metavar="FOLDER")]
+if TYPE_CHECKING:
+    from intertie.cli.up import Started
 
 
 def up(
     session: Session,
-    home: Home = None,
-    host: Annotated[str, typer.Option("--host", help="cli.option.host")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="cli.option.port")] = 8800,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="cli.option.data", metavar="FOLDER")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", help="cli.option.port", min=0)] = 8420,
     with_agent: Annotated[
         bool, typer.Option("--agent/--no-agent", help="cli.option.with_agent")
     ] = True,
 ) -> int:
     """Start a whole network on this machine and stay until Ctrl-C."""
-    from intertie.cli import processes
+    from intertie.cli import up as embedded
+    from intertie.cli.embedded import InUse
+    from intertie.cli.processes import StartFailed
+    from intertie.client import Unreachable
+    from intertie.client.errors import problem_of
 
-    return processes.up(
-        home=home,
-        host=host,
-        port=port,
-        with_agent=with_agent,
-        lang=session.lang,
-        as_json=session.as_json,
-    )
+    try:
+        with session.waiting("cli.up.starting"):
+            network, started = embedded.start(data, port, with_agent)
+    except (InUse, StartFailed) as error:
+        title = session.text("problem.unavailable")
+        raise Unreachable(problem_of("unavailable", title, str(error))) from None
+    try:
+        _tell_started(session, started)
+        why = embedded.wait_for_end(network)
+    finally:
+        with session.waiting("cli.up.stopping"):
+            network.stop()
+    if why:
+        session.err.print(why, markup=False)
+    return exits.OUR_MISTAKE if why else exits.DONE
 
 
 def demo(
     session: Session,
-    out: Annotated[
-        Path, typer.Option("--out", help="cli.option.out", metavar="FOLDER")
-    ] = Path("demo-out"),
+    out: Annotated[Path, typer.Option("--out", help="cli.option.out", metavar="FOLDER")] = Path(
+        "demo-out"
+    ),
 ) -> int:
     """Tell the whole story with three providers and two projects."""
     from intertie.cli import demo as story
@@ -50,9 +64,7 @@ def whoami(session: Session) -> None:
     """Say whose token this is, and at which network."""
     found = session.network.me()
     told = {"name": found.name, "role": found.role, "network": found.network}
-    session.show(
-        found, lambda: session.text("cli.whoami", url=session.network.url, **told)
-    )
+    session.show(found, lambda: session.text("cli.whoami", url=session.network.url, **told))
 
 
 def version(session: Session) -> None:
@@ -63,3 +75,16 @@ def version(session: Session) -> None:
         print(f'{{"version": "{__version__}"}}')
     else:
         print(f"intertie {__version__}")
+
+
+def _tell_started(session: Session, started: Started) -> None:
+    if session.as_json:
+        import json
+
+        told = {"url": started.console, "data": str(started.data), "project": started.project}
+        print(json.dumps(told), flush=True)
+        return
+    first = "cli.up.first" if started.is_first else "cli.up.again"
+    session.say(first, project=started.project, data=started.data)
+    session.say("cli.up.console", url=started.console, token=started.project_token)
+    session.say("cli.up.next")

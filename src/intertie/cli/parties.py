@@ -51,9 +51,7 @@ def projects_add(
     session: Session,
     name: Name,
     weight: Annotated[int, typer.Option("--weight", help="cli.option.weight", min=1)] = 1,
-    trial: Annotated[
-        str, typer.Option("--trial", help="cli.option.trial", metavar="100")
-    ] = "0",
+    trial: Annotated[str, typer.Option("--trial", help="cli.option.trial", metavar="100")] = "0",
 ) -> None:
     """Open a project; prints its token."""
     created = session.network.create_project(name, weight, trial)

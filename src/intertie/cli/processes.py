@@ -60,7 +60,7 @@ def decide(data: Path) -> None:
 
 
 class Process:
-    """One child process with its log; started in a group of its own so that Ctrl-C reaches us first."""
+    """One child process with its log, in a session of its own so that Ctrl-C reaches us first."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
         self.name = name

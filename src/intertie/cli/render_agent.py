@@ -24,9 +24,7 @@ def facts_view(facts: EngineFacts, lang: str) -> RenderableType:
         ]
         for node in facts.nodes
     )
-    lines = [
-        Text(f"{stack.name} {stack.version}") for stack in facts.software
-    ]
+    lines = [Text(f"{stack.name} {stack.version}") for stack in facts.software]
     enforced = ", ".join(_ability(name, lang) for name in facts.abilities) or "–"
     lines.append(Text(text(lang, "cli.agent.enforces", what=enforced), style="green"))
     if facts.not_enforced:

@@ -51,6 +51,11 @@ class Columns:
         self.table.add_column(heading, justify="right", no_wrap=False)
         return self
 
+    def code(self, key: str) -> "Columns":
+        """Add a column of numbers that count nothing: a task's index, an exit code."""
+        self.table.add_column(self._heading(key), justify="right", no_wrap=True)
+        return self
+
     def rows(self, rows: Iterable[Sequence[str | Text]]) -> Table:
         """Return the table with its rows."""
         for row in rows:

@@ -32,7 +32,8 @@ def jobs_table(jobs: Sequence[JobView], lang: str) -> Table:
     costs = credit_cells([job.spent_micro for job in jobs])
     rows = []
     for job, cost in zip(jobs, costs, strict=True):
-        row: list[str | Text] = [job.id, job.name] + ([job.project] if several else [])
+        row: list[str | Text] = [job.id, job.name]
+        row += [job.project] if several else []
         row += [job_state(job, lang), f"{done_count(job)}/{job.task_count}", cost]
         took = seconds_cell((job.ended_at - job.submitted_at) / 1000) if job.ended_at else "–"
         rows.append([*row, moment_of(job.submitted_at), took])
@@ -53,9 +54,9 @@ def tasks_table(tasks: Sequence[TaskView], lang: str) -> Table:
     """Return one line for each task with its latest attempt; the first `ROWS_MAX` of many."""
     left = len(tasks) - ROWS_MAX
     caption = text(lang, "cli.more_rows", left=left) if left > 0 else ""
-    columns = Columns(lang, caption=caption).number("task").word("state").word("provider")
+    columns = Columns(lang, caption=caption).code("task").word("state").word("provider")
     columns.word("values", fold=True).number("attempts").number("resumes").word("cause")
-    columns.number("exit_code").number("ran").number("cost")
+    columns.code("exit_code").number("ran").number("cost")
     shown = tasks[:ROWS_MAX]
     costs = credit_cells([sum(a.amount_micro for a in task.attempts) for task in shown])
     return columns.rows(
@@ -70,7 +71,9 @@ def why_view(why: WhyView, lang: str) -> RenderableType:
     if why.queue_position is not None:
         lines.append(Text(text(lang, "cli.why.position", position=why.queue_position)))
     if why.pools:
-        columns = Columns(lang).word("pool").word("why_not", fold=True).word("would_help", fold=True)
+        columns = (
+            Columns(lang).word("pool").word("why_not", fold=True).word("would_help", fold=True)
+        )
         lines.append(
             columns.rows(
                 [
@@ -91,7 +94,7 @@ def why_view(why: WhyView, lang: str) -> RenderableType:
 
 def files_table(files: Sequence[FileView], lang: str) -> Table:
     """Return the files that a job left."""
-    columns = Columns(lang).number("task").word("path", fold=True).word("file_kind").number("size")
+    columns = Columns(lang).code("task").word("path", fold=True).word("file_kind").number("size")
     return columns.rows(
         [str(file.task), file.path, text(lang, f"cli.file.{file.kind}"), str(file.size_bytes)]
         for file in files

@@ -38,7 +38,10 @@ def live_view(
     head.append(" · " + text(lang, "cli.live.tasks", **told), style="not bold")
     head.append(" · " + short_duration(elapsed_s, lang), style="not bold")
     head.append(" · " + text(lang, "cli.run.cost", cost_micro=job.spent_micro), style="not bold")
-    parts: list[RenderableType] = [head, ProgressBar(total=job.task_count, completed=done, width=60)]
+    parts: list[RenderableType] = [
+        head,
+        ProgressBar(total=job.task_count, completed=done, width=60),
+    ]
     if tasks or job.running_by_provider:
         parts.append(by_provider_table(job, tasks, lang))
     if note:

@@ -80,7 +80,7 @@ def options_table(options: Sequence[OptionView], lang: str) -> Table:
     costs = credit_cells([option.cost_micro for option in options])
     all_pools = [pool for option in options for pool in option.pools]
     by_su = iter(credit_cells([pool.price_micro_per_su for pool in all_pools]))
-    rows = []
+    rows: list[list[str | Text]] = []
     for option, cost in zip(options, costs, strict=True):
         prices = [next(by_su) for _ in option.pools]
         rows.append(
@@ -123,7 +123,8 @@ def providers_table(providers: Sequence[ProviderView], lang: str) -> Table:
     rows: list[list[str | Text]] = []
     for provider, credit in zip(providers, earned, strict=True):
         pools = [_pool_cells(pool, lang) for pool in provider.pools]
-        for at, cells in enumerate(pools or [["–"] * 9]):
+        nothing: list[list[str | Text]] = [["–"] * 9]
+        for at, cells in enumerate(pools or nothing):
             rows.append([provider.name if not at else "", *cells, credit if not at else ""])
     return columns.rows(rows)
 
@@ -191,4 +192,3 @@ def _pool_cells(pool: PoolView, lang: str) -> list[str | Text]:
 def _ability(name: str, lang: str) -> str:
     key = f"ability.{name}"
     return text(lang, key) if has_text(lang, key) else name
-

@@ -26,7 +26,7 @@ def lines_table(receipt: Receipt, lang: str) -> Table:
     left = len(receipt.lines) - ROWS_MAX
     caption = text(lang, "cli.more_rows", left=left) if left > 0 else ""
     columns = Columns(lang, text(lang, "cli.receipt.attempts"), caption)
-    columns.number("task").word("provider").word("ended_by")
+    columns.code("task").word("provider").word("ended_by")
     columns.number("agent").number("network").number("paid").number("difference")
     columns.number("cpu_used").number("memory_used").number("cost")
     lines = receipt.lines[:ROWS_MAX]
@@ -62,7 +62,7 @@ def providers_table(receipt: Receipt, lang: str) -> Table:
 
 
 def totals(receipt: Receipt, lang: str) -> Table:
-    """Return the sums: paid, its fee, held and released, quoted, used, and the zero that proves it."""
+    """Return the sums: paid, its fee, held, released, quoted, used, and the zero that proves it."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(justify="right")

@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 SPEC_SUFFIXES = (".yaml", ".yml", ".json")
 Words = Annotated[
-    list[str] | None, typer.Argument(help="cli.option.spec_or_command", metavar="SPEC | -- COMMAND…")
+    list[str] | None,
+    typer.Argument(help="cli.option.spec_or_command", metavar="SPEC | -- COMMAND…"),
 ]
 
 
 def spec_fields(
     name: Annotated[str | None, typer.Option("--name", help="cli.option.name")] = None,
-    cpus: Annotated[
-        str | None, typer.Option("--cpus", help="cli.option.cpus", metavar="N")
-    ] = None,
+    cpus: Annotated[str | None, typer.Option("--cpus", help="cli.option.cpus", metavar="N")] = None,
     memory: Annotated[
         str | None, typer.Option("--memory", help="cli.option.memory", metavar="512MiB")
     ] = None,
@@ -85,9 +84,7 @@ def run(
         str | None, typer.Option("--option", help="cli.option.option", metavar="CODE")
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="cli.option.detach")] = False,
-    to: Annotated[
-        Path | None, typer.Option("--to", help="cli.option.to", metavar="FOLDER")
-    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="cli.option.to", metavar="FOLDER")] = None,
 ) -> int:
     """Submit; unless detached, follow, and end with the outcome, the cost and the results."""
     spec, folder = spec_of(words or [], fields, workdir)
@@ -136,7 +133,7 @@ def spec_of(
 def _as_spec(fields: dict[str, Any]) -> dict[str, Any]:
     """Return options as the fields of a spec, under the spec's own names."""
     told = dict(fields)
-    resources = {n: told.pop(n) for n in ("cpus", "memory", "disk") if n in told}
+    resources: dict[str, Any] = {n: told.pop(n) for n in ("cpus", "memory", "disk") if n in told}
     if "device" in told:
         device_class, _, count = str(told.pop("device")).partition(":")
         resources["devices"] = {"class": device_class, "count": count or 1}

@@ -83,6 +83,15 @@ class Session:
             self.err.print(problem_lines(error.problem, self.lang), highlight=False)
 
     @contextmanager
+    def waiting(self, key: str) -> Iterator[None]:
+        """Show on stderr that something goes on whose length is not known."""
+        if self.as_json or not self.err.is_terminal:
+            yield
+            return
+        with self.err.status(self.text(key)):
+            yield
+
+    @contextmanager
     def progress(self, key: str) -> Iterator[Callable[[int, int], None]]:
         """Show progress on stderr while something lasts; yield the function that reports it."""
         if self.as_json or not self.err.is_terminal:

@@ -64,4 +64,3 @@ def _first_parties(network: EmbeddedNetwork, with_agent: bool) -> None:
         provider = operator.create_provider(PROVIDER)
         network.keep_token(PROVIDER, provider.token)
         network.add_agent(PROVIDER, {"enrol_token": provider.enrol_token, "price": "0.10"})
-

@@ -86,15 +86,23 @@ class Intertie:
 
     # Jobs, from the question to the receipt.
 
-    def quote(self, spec: SpecSource, *, key: str | None = None) -> QuoteView:
+    def quote(
+        self, spec: SpecSource, workdir: str | Path | None = None, *, key: str | None = None
+    ) -> QuoteView:
         """Return what a job would cost and when it would finish; nothing is uploaded or started.
+
+        The quote holds for this spec, with its working folder as it is now.
 
         >>> quote = Intertie().quote({"command": ["sleep", "1"], "time_limit": "1m"})
         >>> sum(option.is_chosen for option in quote.options)
         1
         """
-        asked = AskQuote(spec=specs.load(spec).spec)
-        return self._create("quotes", asked, QuoteView, key)
+        loaded = specs.load(spec, workdir)
+        asked = loaded.spec
+        if loaded.folder is not None:
+            with folders.pack(loaded.folder) as packed:
+                asked = asked.model_copy(update={"workdir": packed.sha256})
+        return self._create("quotes", AskQuote(spec=asked), QuoteView, key)
 
     def submit(
         self,
@@ -171,7 +179,7 @@ class Intertie:
             return following.log(self._transport, _id(job), task, offset, attempt)
         params = {"offset": offset} | ({} if attempt is None else {"attempt": attempt})
         where = f"jobs/{_id(job)}/tasks/{task}/logs"
-        return (self._transport.ask("GET", where, params=params).text for _ in range(1))
+        return iter([self._transport.ask("GET", where, params=params).text])
 
     def cancel(self, job: JobLike, *, key: str | None = None) -> JobView:
         return self._create(f"jobs/{_id(job)}/cancel", None, JobView, key)

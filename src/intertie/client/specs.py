@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ M = TypeVar("M", bound=BaseModel)
 SpecSource = JobSpec | Mapping[str, Any] | str | Path
 
 SPEC_BYTES_MAX = 4 * 1024 * 1024
-_HASH_LENGTH = 64
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -42,6 +42,14 @@ def load(source: SpecSource, workdir: str | Path | None = None) -> LoadedSpec:
         return _check(dict(source), Path(), workdir)
     path = Path(source)
     return _check(_read(path), path.parent, workdir)
+
+
+def read(path: str | Path) -> tuple[dict[str, Any], Path | None]:
+    """Return the fields of a spec file, unchecked, and the folder that its `workdir` names."""
+    fields = _read(Path(path))
+    if not isinstance(fields.get("workdir", ""), str) or _is_hash(fields.get("workdir", "")):
+        return fields, None
+    return fields, _folder(fields.pop("workdir", ""), Path(path).parent)
 
 
 def checked(kind: type[M], told: Mapping[str, Any]) -> M:
@@ -96,8 +104,7 @@ def _check(data: dict[str, Any], base: Path, workdir: str | Path | None) -> Load
     if not isinstance(named, str | Path):
         field = FieldError(field="workdir", message=f"name a folder, not {named!r}")
         raise _wrong("1 field is wrong", [field])
-    is_hash = len(str(named)) == _HASH_LENGTH and "/" not in str(named)
-    if is_hash and not workdir:
+    if _is_hash(named) and not workdir:
         data["workdir"] = str(named)
     try:
         spec = JobSpec.model_validate(data)
@@ -105,8 +112,12 @@ def _check(data: dict[str, Any], base: Path, workdir: str | Path | None) -> Load
         faults = _faults(error)
         count = f"{len(faults)} field is" if len(faults) == 1 else f"{len(faults)} fields are"
         raise _wrong(f"{count} wrong", faults) from None
-    folder = None if is_hash else named
+    folder = "" if _is_hash(named) else named
     return LoadedSpec(spec, _folder(workdir, Path()) or _folder(folder, base))
+
+
+def _is_hash(named: Any) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", str(named)) is not None
 
 
 def _folder(named: str | Path | None, base: Path) -> Path | None:

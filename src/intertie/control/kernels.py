@@ -32,4 +32,4 @@ def warm_kernels() -> None:
 
     one = np.ones((1, 1), np.int64)
     each = np.ones(1, np.int64)
-    fill(one, each, each, each * 0, one, one, each * 0, each, each, each)
+    fill(one, each, each, each * 0, one, one, one, each * 0, each, each, each)

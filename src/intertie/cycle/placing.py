@@ -163,6 +163,7 @@ def _fill(
         np.array([projects.index(job.project) for job in orders.jobs], np.int64),
         claims.rank,
         np.array([free for _, _, free in nodes], np.int64).reshape(len(nodes), 4),
+        np.array([_lent(world, pool) for pool in orders.pools], np.int64),
         np.array([pool for _, pool, _ in nodes], np.int64),
         used,
         weight,
@@ -172,13 +173,9 @@ def _fill(
 
 
 def _nodes(world: World, orders: Orders) -> list[tuple[int, int, list[int]]]:
-    """Return (node id, pool row, free resources) of every node.
-
-    A pool lends no more than it says.
-    """
+    """Return (node id, pool row, free resources) of every node."""
     found = []
     for row, pool in enumerate(orders.pools):
-        cpus, memory = free_of(world, pool)
         for node in world.nodes.where(pool=pool.id):
             held = [
                 lease
@@ -186,13 +183,19 @@ def _nodes(world: World, orders: Orders) -> list[tuple[int, int, list[int]]]:
                 if lease.state not in (LeaseState.ENDED, LeaseState.SETTLED)
             ]
             free = [
-                min(cpus, node.cpus_milli - sum(lease.cpus_milli for lease in held)),
-                min(memory, node.memory_bytes - sum(lease.memory_bytes for lease in held)),
+                node.cpus_milli - sum(lease.cpus_milli for lease in held),
+                node.memory_bytes - sum(lease.memory_bytes for lease in held),
                 node.disk_bytes - sum(lease.disk_bytes for lease in held),
                 node.device_count - sum(lease.device_count for lease in held),
             ]
             found.append((node.id, row, free))
     return found
+
+
+def _lent(world: World, pool: Pool) -> list[int]:
+    """Return what a pool still lends over all its nodes; disk and devices only nodes limit."""
+    cpus, memory = free_of(world, pool)
+    return [cpus, memory, _LARGEST, _LARGEST]
 
 
 def _task_use(job: Job, priced_row: tuple[tuple[Offer, int, int] | None, ...]) -> int:

@@ -30,6 +30,7 @@ def reconcile(world: World, inbox: list[object], policy: Policy, now: int) -> Ch
         if job.state != JobState.SETTLED:
             _job(world, changes, job, now)
     _lapse(world, changes, now)
+    _retire_settled(world, changes, policy, now)
     return changes
 
 
@@ -144,3 +145,12 @@ def _lapse(world: World, changes: Changes, now: int) -> None:
             changes.put(replace(quote, state=state))
         elif quote.state != QuoteState.FIRM and now >= quote.until + 3_600_000:
             changes.retire("Quote", quote.id)
+
+
+def _retire_settled(world: World, changes: Changes, policy: Policy, now: int) -> None:
+    """A settled job stays for a day, and as long as one that is held waits for it."""
+    held = world.jobs.where(state=JobState.HELD)
+    awaited = {number for job in held for number in request_of(world, job.id).after}
+    for job in world.jobs.where(state=JobState.SETTLED):
+        if job.id not in awaited and now >= job.ended_at + policy.retain_s * MILLI:
+            changes.retire("Job", job.id)

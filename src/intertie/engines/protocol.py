@@ -56,8 +56,20 @@ class Engine(Protocol):
     def start(self, lease: str, token: int, body: LeaseBody) -> None:
         """Start the attempt unless it was started before; `work/` holds its inputs already."""
 
+    def extend(self, lease: str, token: int, until: int) -> None:
+        """Set the lease's end, before its start too; the engine keeps to it without the agent."""
+
+    def renew(self, left_ms: int) -> None:
+        """Stop attempts with `on_partition: move` as lost unless this is said again in time."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when an attempt may have changed, when woken, or when the time is up."""
+
+    def wake(self) -> None:
+        """Make `wait` return now."""
+
     def stop(self, lease: str, token: int, cause: str, grace_s: int) -> None:
-        """Ask the attempt to stop, and kill all of it after the grace. Unknown attempts are fine."""
+        """Ask the attempt to stop, kill all of it after the grace. Unknown attempts are fine."""
 
     def observe(self) -> list[Observed]:
         """Return every attempt that the engine knows of, those of an earlier agent included."""

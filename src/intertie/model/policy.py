@@ -25,3 +25,4 @@ class Policy:
     trial_micro: int = 100 * MICRO
     tasks_max: int = 10_000
     startup_s: int = 2
+    retain_s: int = 24 * 3600

@@ -20,6 +20,7 @@ def fill(
     project: Ints,
     rank: Ints,
     free: Ints,
+    lent: Ints,
     node_pool: Ints,
     used: Ints,
     weight: Ints,
@@ -28,13 +29,13 @@ def fill(
     """Return (job, node) of each task placed, in the order they were placed; axes [placed].
 
     Jobs come in queue order within their project. need[job, resource], count[job] waiting tasks,
-    rank[job, pool] with NO_TRADE where it may not go, free[node, resource], used[project] and
-    task_use[job] in the same unit, weight[project]. A gang is placed whole or left. A job that
-    finds no room steps aside for those behind it. Bounded by the number of tasks plus jobs.
-    `free` and `used` are copied, not changed.
+    rank[job, pool] with NO_TRADE where it may not go, free[node, resource], lent[pool, resource]
+    (what the owner still lends, whatever its nodes have free), used[project] and task_use[job] in
+    the same unit, weight[project]. A gang is placed whole or left. A job that finds no room steps
+    aside for those behind it. Bounded by the number of tasks plus jobs. Nothing given is changed.
     """
     jobs, nodes = need.shape[0], free.shape[0]
-    free, used, left = free.copy(), used.copy(), count.copy()
+    free, lent, used, left = free.copy(), lent.copy(), used.copy(), count.copy()
     total = 0
     for job in range(jobs):
         total += count[job]
@@ -48,15 +49,17 @@ def fill(
         wanted = left[job] if is_gang[job] else 1
         begun = placed
         for _ in range(wanted):
-            node = _best_node(need[job], rank[job], free, node_pool, nodes)
+            node = _best_node(need[job], rank[job], free, lent, node_pool, nodes)
             if node < 0:
                 break
             free[node] -= need[job]
+            lent[node_pool[node]] -= need[job]
             placed_job[placed], placed_node[placed] = job, node
             placed += 1
         if placed - begun < wanted:
             for at in range(begun, placed):
                 free[placed_node[at]] += need[job]
+                lent[node_pool[placed_node[at]]] += need[job]
             placed, left[job] = begun, 0
             continue
         left[job] -= wanted
@@ -84,19 +87,22 @@ def _next_job(left: Ints, project: Ints, used: Ints, weight: Ints) -> int:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _best_node(need: Ints, rank: Ints, free: Ints, node_pool: Ints, nodes: int) -> int:
+def _best_node(
+    need: Ints, rank: Ints, free: Ints, lent: Ints, node_pool: Ints, nodes: int
+) -> int:
     """Return the node with room in the pool of lowest rank, the fullest first.
 
     -1 if none has room.
     """
     best, best_rank, best_free = -1, 0, 0
     for node in range(nodes):
-        here = rank[node_pool[node]]
+        pool = node_pool[node]
+        here = rank[pool]
         if here == NO_TRADE:
             continue
         has_room = True
         for resource in range(need.shape[0]):
-            if free[node, resource] < need[resource]:
+            if free[node, resource] < need[resource] or lent[pool, resource] < need[resource]:
                 has_room = False
                 break
         if not has_room:

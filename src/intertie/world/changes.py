@@ -56,7 +56,7 @@ class Changes:
         """Take rows out of the World; the store keeps them."""
         self.retired += [(noun, number) for number in numbers]
 
-    def event(self, job: int, code: str, **values: Any) -> None:
+    def event(self, job: int, code: str, /, **values: Any) -> None:
         """Tell whoever watches the job."""
         self.events.append(Event(job, code, values))
 

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH (the shim starts for every attempt: pathlib would cost it milliseconds)
 """One launch of one program, from fork to the last process gone; this is what a shim runs."""
 
 import json
@@ -103,6 +102,7 @@ class Run:
             for number in WAKING:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            os.umask(0o022)
             os.chdir(self.spec["cwd"])
             os.execve(argv[0], argv, self.spec["environment"])
         except OSError as error:
@@ -112,7 +112,7 @@ class Run:
     def _watch(self) -> None:
         """Wait until the launched process is gone, and enforce the limits meanwhile."""
         poller = select.poll()
-        for fd in (self.wake, self.facts, self.log.source):
+        for fd in (self.facts, self.log.source, self.wake):  # the end is read last
             poller.register(fd, select.POLLIN)
         next_tick = 0.0
         while self.exit_status is None:
@@ -121,13 +121,18 @@ class Run:
                 self._tick()
                 next_tick = now + TICK_S
             for fd, _ in poller.poll(self._timeout_ms(now, next_tick)):
-                if fd == self.wake:
-                    self._on_signal(os.read(self.wake, 4096))
-                elif fd == self.facts and not self._read_facts():
-                    poller.unregister(fd)
-                elif fd == self.log.source and not self.log.copy():
+                if not self._read_from(fd):
                     poller.unregister(fd)
             self._enforce()
+
+    def _read_from(self, fd: int) -> bool:
+        """Take in what one descriptor has; return False once it will have no more."""
+        if fd == self.facts:
+            return self._read_facts()
+        if fd == self.log.source:
+            return self.log.copy()
+        self._on_signal(os.read(self.wake, 4096))
+        return True
 
     def _timeout_ms(self, now: float, next_tick: float) -> int:
         ends = [next_tick]

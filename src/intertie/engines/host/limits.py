@@ -35,7 +35,7 @@ class Limits:
         return tuple(word for name, word in ABILITIES.items() if name in found)
 
     def create(self, name: str, caps: "Caps") -> dict[str, Any]:
-        """Make the groups of one attempt; return what its shim needs to join, read and remove them."""
+        """Make the groups of one attempt; return how to join, read, kill and remove them."""
         folders = {controller: parent / name for controller, parent in self.v1.items()}
         if self.v2 is not None:
             folders["v2"] = self.v2 / name
@@ -106,7 +106,9 @@ NO_LIMITS = Limits({}, None, frozenset())
 
 def find(root: Path = CGROUP_ROOT) -> Limits:
     """Return the limits that can be enforced here, by trying each."""
-    v2_mount = next((p for p in (root, root / "unified") if (p / "cgroup.controllers").exists()), None)
+    v2_mount = next(
+        (p for p in (root, root / "unified") if (p / "cgroup.controllers").exists()), None
+    )
     v2 = _v2_parent(v2_mount) if v2_mount else None
     offered = _delegate(v2) if v2 else set()
     v2_controllers = frozenset(c for c in ABILITIES if v2 and c in offered)
@@ -121,7 +123,9 @@ def find(root: Path = CGROUP_ROOT) -> Limits:
 def _proved(limits: Limits) -> Limits:
     """Return only those limits that can be written: each is tried alone on a real group."""
     caps = Caps(1000, 100, 64 << 20, 64)
-    v1 = {c: p for c, p in limits.v1.items() if _is_writable(Limits({c: p}, None, frozenset()), caps)}
+    v1 = {
+        c: p for c, p in limits.v1.items() if _is_writable(Limits({c: p}, None, frozenset()), caps)
+    }
     v2 = limits.v2 if _is_writable(Limits({}, limits.v2, frozenset()), caps) else None
     offered = limits.v2_controllers if v2 else frozenset()
     kept = {c for c in offered if _is_writable(Limits({}, v2, frozenset({c})), caps)}

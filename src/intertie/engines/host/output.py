@@ -1,4 +1,3 @@
-# ruff: noqa: PTH (the shim starts for every attempt: pathlib would cost it milliseconds)
 """The program's output: one append-only file with a cap."""
 
 import os

@@ -1,5 +1,4 @@
-# ruff: noqa: PTH (the shim starts for every attempt: pathlib would cost it milliseconds)
-"""What the shim and the engine read of processes and groups: /proc, small files, the clock of boot."""
+"""What the shim and the engine read: /proc, small files, control groups, the clock of boot."""
 
 import ctypes
 import os
@@ -16,7 +15,7 @@ def ticks_of(pid: int) -> int:
 
 
 def boot_ms() -> int:
-    """Return milliseconds since boot; it counts on while the machine sleeps, as the network does."""
+    """Return milliseconds since boot; they count on while the machine sleeps."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
@@ -28,7 +27,7 @@ def boot_id() -> str:
 
 
 def is_alive(pid: int, ticks: int) -> bool:
-    """Return whether that very process still runs; a zombie, or another with its number, does not."""
+    """Return whether that very process still runs: no zombie, no other with its number."""
     try:
         fields = stat_fields(pid)
         return int(fields[19]) == ticks and fields[0] not in "ZX"

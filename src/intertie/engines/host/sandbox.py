@@ -13,11 +13,13 @@ import subprocess
 import sys
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 PYTHON_HOME = "/opt/intertie/python"  # where jobs see the agent's virtual environment
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+LAUNCH_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
 FIRST_UID = 200_000
 UID_COUNT = 60_000
 NOBODY_UID = 65_534
@@ -50,17 +52,31 @@ def find_bubblewrap() -> str:
     path = shutil.which("bwrap") or ""
     if not path:
         return ""
+    return path if run_briefly(path, ["true"]) is not None else ""
+
+
+def run_briefly(bubblewrap: str, program: list[str]) -> str | None:
+    """Return what a short program prints where jobs run; nothing if it fails or cannot start."""
     with TemporaryDirectory() as folder:
         box = Box(Path(folder), "probe", TMP_BYTES_MIN, False, None)
-        prepare(box, {"PATH": SYSTEM_PATH}, "")
+        prepare(box, environment_of_job("/", bool(bubblewrap)), "")
         own(box)
-        argv = [word for word in command(path, box, ["true"]) if word != "{facts_fd}"]
-        argv.remove("--json-status-fd")
+        argv = direct_command(box, program)
+        if bubblewrap:
+            argv = [word for word in command(bubblewrap, box, program) if "facts_fd" not in word]
+            argv.remove("--json-status-fd")
         try:
-            tried = subprocess.run(argv, capture_output=True, timeout=20, check=False)
+            tried = subprocess.run(
+                argv,
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
+                env=LAUNCH_ENVIRONMENT,
+            )
         except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return path if tried.returncode == 0 else ""
+            return None
+        return tried.stdout if tried.returncode == 0 else None
 
 
 def prepare(box: Box, environment: dict[str, str], script: str) -> None:
@@ -143,7 +159,7 @@ def _mounts(box: Box) -> list[str]:
         argv += [*_parents(target), "--ro-bind", source, target]
     tmp_bytes = str(max(TMP_BYTES_MIN, box.memory_bytes // 2))
     argv += ["--proc", "/proc", "--dev", "/dev"]
-    for folder in ("/tmp", "/dev/shm"):  # noqa: S108 (the sandbox's own)
+    for folder in ("/tmp", "/dev/shm"):  # the sandbox's own
         argv += ["--perms", "1777", "--size", tmp_bytes, "--tmpfs", folder]
     argv += ["--ro-bind", str(box.folder / "job"), "/job"]
     return [*argv, "--bind", str(box.folder / "work"), "/work", "--chdir", "/work"]
@@ -165,11 +181,12 @@ def _is_shown(prefix: str) -> bool:
 
 
 def _parents(target: str) -> list[str]:
-    """Return the folders above a mount: bubblewrap would make them unreadable for a dropped user."""
+    """Return the folders above a mount: by itself bubblewrap shuts them to a dropped user."""
     above = [str(parent) for parent in reversed(Path(target).parents)][1:]
     return [word for folder in above for word in ("--perms", "0755", "--dir", folder)]
 
 
+@cache
 def _as_user(bubblewrap: str) -> list[str]:
     argv = ["--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
     told = subprocess.run([bubblewrap, "--help"], capture_output=True, text=True, check=False)
@@ -198,10 +215,6 @@ def _last_uid() -> int:
 
 def _write(path: Path, text: str, mode: int) -> None:
     path.unlink(missing_ok=True)
-    with path.open("w", encoding="utf-8", newline="", opener=_private) as file:
+    made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(made, "w", encoding="utf-8", newline="") as file:
         file.write(text)
-    path.chmod(mode)
-
-
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH (the shim starts for every attempt: pathlib would cost it milliseconds)
 """What an attempt's shim writes to disk and the engine reads: `status.json`."""
 
 import json

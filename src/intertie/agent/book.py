@@ -1,0 +1,211 @@
+"""The agent's book: every lease it has taken on, what it sees of each, and what the journal keeps.
+
+Threads share it: whoever reads or writes holds `changed`, the one lock. What is promised is in
+the journal before it is acted on, so that an agent that is killed starts nothing twice.
+"""
+
+from dataclasses import dataclass, field
+from threading import Condition
+from typing import cast
+
+from intertie.agent.journal import Entry, Journal
+from intertie.engines.protocol import Observed
+from intertie.wire.base import plain
+from intertie.wire.digest import observation_digest
+from intertie.wire.sync import (
+    CauseWord,
+    Decline,
+    FileBody,
+    LeaseBody,
+    LeaseObservation,
+    LeaseStateWord,
+)
+
+Name = tuple[str, int]
+STATE_OF: dict[str, LeaseStateWord] = {
+    "pending": "pending",
+    "running": "running",
+    "over": "finishing",
+}
+
+
+@dataclass
+class Record:
+    """One lease. `body` is absent for an attempt that the engine has and the journal has not."""
+
+    lease: str
+    token: int
+    body: LeaseBody | None = None
+    until: int = 0
+    stop: tuple[str, int] | None = None
+    declined: str = ""
+    seen: Observed | None = None
+    checkpoint: list[FileBody] = field(default_factory=list)
+    ended: LeaseObservation | None = None
+    is_forgotten: bool = False
+
+    @property
+    def name(self) -> Name:
+        return (self.lease, self.token)
+
+    @property
+    def state(self) -> LeaseStateWord:
+        """Return the network's word for it: what is over is finishing until its files are up."""
+        if self.ended:
+            return "ended"
+        return STATE_OF[self.seen.state] if self.seen else "pending"
+
+    @property
+    def holds_room(self) -> bool:
+        """Return whether it takes, or is about to take, a part of what the owner lends."""
+        return not self.declined and self.state in ("pending", "running")
+
+    def observation(self) -> LeaseObservation:
+        """Return what the network should know of it now."""
+        if self.ended:
+            return self.ended
+        return self.observed(self.state, list(self.checkpoint))
+
+    def observed(
+        self, state: LeaseStateWord, files: list[FileBody], note: str = ""
+    ) -> LeaseObservation:
+        """Return an observation with the meters last seen."""
+        seen = self.seen or Observed(self.lease, self.token, "pending")
+        return LeaseObservation(
+            lease=self.lease,
+            token=self.token,
+            state=state,
+            cause=cast(CauseWord, seen.cause),
+            exit_code=seen.exit_code,
+            signal=seen.signal,
+            started_at=seen.started_at,
+            ran_ms=seen.ran_ms,
+            cpu_ms=seen.cpu_ms,
+            memory_peak_bytes=seen.memory_peak_bytes,
+            files=files,
+            detail=f"{seen.detail} {note}".strip()[:2000],
+        )
+
+
+class Book:
+    """All records, by lease and token."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.changed = Condition()
+        self.records: dict[Name, Record] = {}
+
+    def load(self) -> None:
+        """Read the journal and rewrite it with what is still needed."""
+        for entry in self.journal.read():
+            self._fold(entry)
+        self.journal.rewrite([e for record in self.records.values() for e in _entries(record)])
+
+    def take(self, lease: str, token: int, until: int, body: LeaseBody) -> Record:
+        """Take a lease on; an attempt that runs already, unknown to the journal, is adopted."""
+        self.journal.append(_taken(lease, token, until, body))
+        record = self.records.setdefault((lease, token), Record(lease, token))
+        record.body, record.until = body, until
+        return record
+
+    def decline(self, lease: str, token: int, reason: str) -> None:
+        self.journal.append({"kind": "declined", "lease": lease, "token": token, "reason": reason})
+        self.records[lease, token] = Record(lease, token, declined=reason)
+
+    def order_stop(self, record: Record, cause: str, grace_s: int) -> None:
+        self.journal.append(_stop(record, cause, grace_s))
+        record.stop = (cause, grace_s)
+
+    def end(self, record: Record, observation: LeaseObservation) -> None:
+        """Close a record: this is the last that the network hears of it, until it forgets it."""
+        self.journal.append(_ended(observation))
+        record.ended = observation
+        self.changed.notify_all()
+
+    def forget(self, record: Record) -> None:
+        self.journal.append(_forgotten(record.lease, record.token))
+        record.is_forgotten = True
+        self.records.pop(record.name, None)
+        self.changed.notify_all()
+
+    def see(self, observed: list[Observed]) -> bool:
+        """Fold in what the engine sees; return whether some lease changed its state."""
+        is_news = False
+        for seen in observed:
+            record = self.records.setdefault(
+                (seen.lease, seen.token), Record(seen.lease, seen.token)
+            )
+            before, record.seen = record.state, seen
+            is_news = is_news or record.state != before
+        if is_news:
+            self.changed.notify_all()
+        return is_news
+
+    def observations(self) -> dict[Name, LeaseObservation]:
+        kept = (record for record in self.records.values() if not record.declined)
+        return {record.name: record.observation() for record in kept}
+
+    def digest(self) -> str:
+        """Return the digest of all leases seen as pending or running."""
+        return observation_digest(r.name for r in self.records.values() if r.holds_room)
+
+    def declines(self) -> list[Decline]:
+        return [
+            Decline(lease=record.lease, token=record.token, reason=record.declined)
+            for record in self.records.values()
+            if record.declined
+        ]
+
+    def known(self) -> list[str]:
+        """Return the leases whose bodies need not be sent again."""
+        return sorted({r.lease for r in self.records.values() if r.body or r.declined or r.ended})
+
+    def _fold(self, entry: Entry) -> None:
+        name = (str(entry["lease"]), int(entry["token"]))
+        if entry["kind"] == "forgotten":
+            self.records.pop(name, None)
+            return
+        record = self.records.setdefault(name, Record(*name))
+        if entry["kind"] == "taken":
+            record.body = LeaseBody.model_validate(entry["body"])
+            record.until = int(entry["until"])
+        elif entry["kind"] == "declined":
+            record.declined = entry["reason"]
+        elif entry["kind"] == "stop":
+            record.stop = (entry["cause"], int(entry["grace_s"]))
+        elif entry["kind"] == "ended":
+            record.ended = LeaseObservation.model_validate(entry["observation"])
+
+
+def _entries(record: Record) -> list[Entry]:
+    """Return the fewest entries from which a record can be read again."""
+    if record.ended:
+        return [_ended(record.ended)]
+    entries: list[Entry] = []
+    if record.body:
+        entries.append(_taken(record.lease, record.token, record.until, record.body))
+    if record.stop:
+        entries.append(_stop(record, *record.stop))
+    if record.declined:
+        told = {"lease": record.lease, "token": record.token, "reason": record.declined}
+        entries.append({"kind": "declined"} | told)
+    return entries
+
+
+def _taken(lease: str, token: int, until: int, body: LeaseBody) -> Entry:
+    told = {"kind": "taken", "lease": lease, "token": token, "until": until}
+    return told | {"body": plain(body)}
+
+
+def _stop(record: Record, cause: str, grace_s: int) -> Entry:
+    told = {"kind": "stop", "lease": record.lease, "token": record.token}
+    return told | {"cause": cause, "grace_s": grace_s}
+
+
+def _ended(observation: LeaseObservation) -> Entry:
+    told = {"kind": "ended", "lease": observation.lease, "token": observation.token}
+    return told | {"observation": plain(observation)}
+
+
+def _forgotten(lease: str, token: int) -> Entry:
+    return {"kind": "forgotten", "lease": lease, "token": token}

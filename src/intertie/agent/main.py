@@ -1,0 +1,248 @@
+"""The agent: one process for one pool. It joins, then keeps the exchange going until told to stop.
+
+Four kinds of threads: this one watches the engine and the owner; one holds the long poll; one
+tells news at once; each attempt has one that carries it. Jobs run under shims and need none.
+"""
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from threading import Event, Thread, current_thread, main_thread
+from typing import TypeVar
+
+from intertie.agent import joining, owner, policy
+from intertie.agent.attempt import Attempt
+from intertie.agent.book import Book, Name, Record
+from intertie.agent.door import Door, Refused, Unreachable
+from intertie.agent.journal import Journal
+from intertie.agent.key import load_key
+from intertie.agent.log import event, start_logging
+from intertie.agent.session import Session
+from intertie.agent.settings import AgentSettings
+from intertie.engines.host.engine import HostEngine
+from intertie.wire.sync import LeaseBody, PoolBody
+
+STOPPED, REFUSED, FENCED_OUT, BUSY = 0, 2, 3, 4
+WATCH_S = 0.5
+LOCK_WAIT_S = 15.0
+RECLAIM_WAIT_S = 2.0  # for the network's own stops; then the owner's will is done without it
+BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+T = TypeVar("T")
+
+
+def run(settings: AgentSettings) -> int:
+    """Speak for the pool until SIGTERM, or until a newer agent does; jobs run on either way.
+
+    Return 0 when asked to stop, 2 when the network refuses to enrol it, 3 when fenced out, 4
+    when another agent holds the folder.
+    """
+    start_logging(settings.pool)
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    agent = Agent(settings)
+    if current_thread() is main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: agent.stop())
+    try:
+        return agent.run()
+    finally:
+        agent.close()
+
+
+class Agent:
+    """Everything one agent holds."""
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self.settings = settings
+        self.stopping = Event()
+        self.news = Event()
+        self.exit_code = STOPPED
+        self.door = Door(settings.network, load_key(settings.folder))
+        self.engine = HostEngine(joining.host_settings(settings))
+        self.facts = self.engine.facts()
+        self.terms = joining.lent_terms(settings, self.facts)
+        self.book = Book(Journal(settings.folder / "journal.jsonl"))
+        self.agent = ""
+        self.told: object = None
+        self.too_much_since = 0.0
+        self._lock_file = -1
+
+    def run(self) -> int:
+        """Join, adopt what an earlier agent left, then watch until stopped."""
+        try:
+            session, pool = self._join()
+        except Refused as no:
+            event("the network refuses this agent", reason=no)
+            return REFUSED
+        except Stopped:
+            return self.exit_code
+        if not self._lock():
+            event("another agent holds the folder", folder=self.settings.folder)
+            return BUSY
+        self._adopt()
+        for loop in (self._poll, self._tell):
+            Thread(target=loop, args=(session, pool), name=loop.__name__, daemon=True).start()
+        self._watch()
+        event("agent stops", exit_code=self.exit_code, running=len(self._holding()))
+        return self.exit_code
+
+    def stop(self) -> None:
+        """Leave; jobs run on."""
+        self.stopping.set()
+        self.news.set()
+        self.engine.wake()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.engine.close()
+        self.book.journal.close()
+        if self._lock_file >= 0:
+            os.close(self._lock_file)
+
+    def _join(self) -> tuple[Session, PoolBody]:
+        """Enrol if need be, measure, open a session: from here on an older agent is fenced out."""
+        self.agent = self._patiently(lambda: joining.enrolled_id(self.settings, self.door))
+        score = joining.score(self.settings)
+        pool = joining.pool_body(self.settings, self.facts, self.terms, score)
+        session = Session(
+            self.door, self.agent, self.book, self.engine, self._lent, self._admits, self._carry
+        )
+        self._patiently(lambda: session.open(pool))
+        return session, pool
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Return what an exchange gives, however long the network is away."""
+        tries = 0
+        while not self.stopping.is_set():
+            try:
+                return act()
+            except Unreachable as error:
+                tries = self._back_off(tries, error)
+        raise Stopped
+
+    def _back_off(self, tries: int, reason: Exception) -> int:
+        if tries % 20 == 0:
+            event("network away, jobs run on", reason=reason)
+        self.stopping.wait(BACKOFF_S[min(tries, len(BACKOFF_S) - 1)])
+        return tries + 1
+
+    def _lock(self) -> bool:
+        """Take the folder, once the agent that was fenced out has let go of it."""
+        path = self.settings.folder / "lock"
+        self._lock_file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        until = time.monotonic() + LOCK_WAIT_S
+        while time.monotonic() < until and not self.stopping.is_set():
+            with suppress(BlockingIOError):
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.engine.listen()
+                return True
+            self.stopping.wait(0.05)
+        return False
+
+    def _adopt(self) -> None:
+        """Take up what an earlier agent promised; what runs already is not started again."""
+        with self.book.changed:
+            self.book.load()
+            self.book.see(self.engine.observe())
+            for record in self.book.records.values():
+                if record.stop and not record.ended:  # it may have been killed before it said so
+                    self.engine.stop(record.lease, record.token, *record.stop)
+                if record.body and not record.ended and not record.declined:
+                    self._carry(record)
+
+    def _poll(self, session: Session, pool: PoolBody) -> None:
+        """Hold the long poll."""
+        tries = 0
+        while not self.stopping.is_set():
+            try:
+                if not session.is_open:
+                    session.open(pool)
+                wait_s = session.next_poll_ms / 1000
+                begun = time.monotonic()
+                if session.exchange(session.next_poll_ms) and wait_s:
+                    # Nothing new, and yet it may have come at once: keep the pace that was asked.
+                    early_s = wait_s / 2 - (time.monotonic() - begun)
+                    self.stopping.wait(min(1.0, max(0.0, early_s)))
+                tries = 0
+            except Unreachable as error:
+                tries = self._back_off(tries, error)
+            except Refused as no:
+                self._on_refused(session, no)
+                tries = self._back_off(tries or 1, no)
+
+    def _tell(self, session: Session, _pool: PoolBody) -> None:
+        """Tell news at once; the network then answers the waiting poll too."""
+        while not self.stopping.is_set():
+            self.news.wait()
+            self.news.clear()
+            if self.stopping.is_set() or not session.is_open:
+                continue  # the session that opens next begins with everything
+            try:
+                session.exchange(0)
+            except Unreachable:
+                self.stopping.wait(0.2)
+                self.news.set()
+            except Refused as no:
+                self._on_refused(session, no)
+
+    def _on_refused(self, session: Session, no: Refused) -> None:
+        event("the network refuses", reason=no)
+        if no.code == "fenced_out":
+            self.exit_code = FENCED_OUT
+            self.stop()
+        elif no.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            session.close()  # it knows no such session: begin another
+
+    def _watch(self) -> None:
+        """See what the engine sees, as soon as it does, and keep to the owner's will."""
+        while not self.stopping.is_set():
+            self.engine.wait(WATCH_S)
+            observed = self.engine.observe()
+            with self.book.changed:
+                self.book.see(observed)
+                self._enforce_owner()
+                now = self._states(), self._lent()
+            if now != self.told:
+                self.told = now
+                self.news.set()
+
+    def _states(self) -> dict[Name, str]:
+        records = self.book.records.values()
+        return {record.name: record.declined or record.state for record in records}
+
+    def _enforce_owner(self) -> None:
+        """Stop the latest leases that no longer fit, if the network has not done so by now."""
+        staying = [record for record in self._holding() if not record.stop]
+        evicted = policy.to_reclaim(staying, self._lent())
+        if not evicted:
+            self.too_much_since = 0.0
+            return
+        self.too_much_since = self.too_much_since or time.monotonic()
+        if time.monotonic() - self.too_much_since < RECLAIM_WAIT_S:
+            return
+        for record in evicted:
+            event("the owner takes back", lease=record.lease)
+            self.book.order_stop(record, "reclaimed", self.settings.grace_s)
+            self.engine.stop(record.lease, record.token, "reclaimed", self.settings.grace_s)
+
+    def _lent(self) -> owner.Lent:
+        return owner.read_lent(self.settings.folder, self.terms, int(time.time() * 1000))
+
+    def _admits(self, body: LeaseBody) -> str:
+        held = [record.body for record in self._holding() if record.body]
+        return policy.why_not(
+            body, held, self._lent(), self.facts.abilities, self.settings.projects
+        )
+
+    def _holding(self) -> list[Record]:
+        return [record for record in self.book.records.values() if record.holds_room]
+
+    def _carry(self, record: Record) -> None:
+        Attempt(record, self.book, self.engine, self.door, self.agent).start()
+
+
+class Stopped(Exception):
+    """The agent was told to leave while it waited."""

@@ -1,0 +1,213 @@
+"""`intertie demo`: the story of one job through three unlike providers, step by step."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.rule import Rule
+from rich.text import Text
+
+from intertie.catalogue.texts import credits_of, text
+from intertie.cli import demo_facts, demo_run, demo_stage, exits
+from intertie.cli.demo_stage import PROVIDERS, Stage
+from intertie.cli.embedded import EmbeddedNetwork
+from intertie.cli.render_base import Columns, credit_cells, refusal_text, relaxation_text
+from intertie.cli.render_ledger import check_view
+from intertie.cli.render_market import not_enforced_lines, offers_table, quote_view
+from intertie.cli.render_receipt import receipt_view
+from intertie.client import IntertieError
+from intertie.wire.jobs import Receipt
+
+JOIN_TIMEOUT_S = 90.0
+
+
+class Teller:
+    """Tells the story: a rule and a sentence for each step, then what the network answered."""
+
+    def __init__(self, console: Console, lang: str) -> None:
+        self.console, self.lang, self._step = console, lang, 0
+
+    def step(self, name: str, **values: Any) -> None:
+        """Begin a step of the river."""
+        self._step += 1
+        title = text(self.lang, f"demo.{name}.title")
+        self.console.print()
+        self.console.print(Rule(f"{self._step} · {title}", align="left", style="cyan"))
+        self.say(f"demo.{name}.intro", **values)
+
+    def say(self, key: str, **values: Any) -> None:
+        """Say one sentence of the story."""
+        self.console.print(Text(text(self.lang, key, **values)))
+
+    def show(self, picture: RenderableType) -> None:
+        """Show what the network answered."""
+        self.console.print(picture)
+
+
+def demo(out: Path, lang: str, as_json: bool) -> int:
+    """Tell the story; leave receipt.json, the results and the network's data below `out`."""
+    console = Console(stderr=as_json, highlight=False)
+    if not console.is_terminal:
+        console = Console(stderr=as_json, highlight=False, width=100)
+    begun = time.monotonic()
+    data = out / "network"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    teller = Teller(console, lang)
+    teller.say("demo.opening")
+    with EmbeddedNetwork(data.resolve()) as network:
+        stage = Stage(network, out)
+        found = _story(stage, teller, begun)
+    demo_facts.write(out / "receipt.json", found)
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    is_right = found["books_ok"] and found["tasks_resumed"] >= 1 and bool(found["refusals"])
+    return exits.DONE if is_right else exits.JOB_FAILED
+
+
+def _story(stage: Stage, teller: Teller, begun: float) -> dict[str, Any]:
+    _supply(stage, teller)
+    _quote(stage, teller)
+    _place(stage, teller)
+    teller.step("run")
+    demo_run.follow(stage, teller.console, teller.lang)
+    receipts = _meter(stage, teller)
+    _settle(stage, teller, receipts)
+    winner = _results(stage, teller)
+    operator = stage.network.client()
+    found = demo_facts.facts(
+        operator, receipts, operator.ledger_check(), winner, time.monotonic() - begun
+    )
+    teller.step("next", took_s=found["took_s"], out=str(stage.out))
+    return found
+
+
+def _supply(stage: Stage, teller: Teller) -> None:
+    teller.step("supply")
+    operator = stage.network.client(lang=teller.lang)
+    for name in PROVIDERS:
+        # One after another, so that nobody's measurement disturbs another's.
+        with teller.console.status(text(teller.lang, "demo.supply.measuring", provider=name)):
+            demo_stage.add_provider(stage, name)
+            _wait_for_offer(stage, name)
+    teller.show(offers_table(list(operator.offers()), teller.lang))
+    not_enforced = not_enforced_lines(list(operator.providers()), teller.lang)
+    if not_enforced:
+        teller.show(not_enforced)
+    demo_stage.add_projects(stage)
+    for name, trial in demo_stage.PROJECTS.items():
+        teller.say("demo.supply.wallet", project=name, trial_micro=trial * 1_000_000)
+
+
+def _wait_for_offer(stage: Stage, name: str) -> None:
+    operator = stage.network.client()
+    ends = time.monotonic() + JOIN_TIMEOUT_S
+    agent = stage.network.agents[name]
+    while time.monotonic() < ends:
+        if any(offer.provider == name and offer.score for offer in operator.offers()):
+            return
+        if agent.exit_code() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError(f"{agent.name} did not join:\n{agent.tail()}")
+
+
+def _quote(stage: Stage, teller: Teller) -> None:
+    teller.step("quote")
+    for name, client in stage.projects.items():
+        stage.quotes[name] = client.quote(demo_stage.spec_of(name))
+        wish = text(teller.lang, f"demo.quote.{demo_stage.WISHES[name]['prefer']}")
+        teller.say("demo.quote.asks", project=name, wish=wish)
+        teller.show(quote_view(stage.quotes[name], teller.lang))
+
+
+def _place(stage: Stage, teller: Teller) -> None:
+    teller.step("place")
+    folder = demo_stage.digits_folder()
+    for name, client in stage.projects.items():
+        stage.jobs[name] = client.submit(
+            demo_stage.spec_of(name), quote=stage.quotes[name], workdir=folder
+        )
+    _refusal(stage, teller)
+    _wait_for_places(stage)
+    columns = Columns(teller.lang, text(teller.lang, "demo.place.table"))
+    columns.word("project").number("task").word("pool").number("price_core").number("held")
+    rows, prices, holds = [], [], []
+    for name, client in stage.projects.items():
+        for event in client.events(stage.jobs[name]):
+            if event.code == "task_placed":
+                rows.append((name, str(event.values["task"]), str(event.values["provider"])))
+                prices.append(int(event.values["price_micro_per_unit_h"]))
+                holds.append(int(event.values["hold_micro"]))
+    cells = zip(rows, credit_cells(prices), credit_cells(holds), strict=True)
+    teller.show(columns.rows([*row, price, held] for row, price, held in cells))
+
+
+def _wait_for_places(stage: Stage) -> None:
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends:
+        views = [client.job(stage.jobs[name]) for name, client in stage.projects.items()]
+        if sum(sum(view.running_by_provider.values()) for view in views) >= len(PROVIDERS):
+            return
+        time.sleep(0.05)
+
+
+def _refusal(stage: Stage, teller: Teller) -> None:
+    try:
+        stage.projects["small-lab"].submit(
+            demo_stage.refused_spec(), workdir=demo_stage.digits_folder()
+        )
+    except IntertieError as error:
+        refusal = error.problem.refusal
+        teller.say(
+            "demo.place.refused",
+            why=refusal_text(refusal, teller.lang),
+            helps=relaxation_text(refusal.relaxation if refusal else None, teller.lang),
+        )
+
+
+def _meter(stage: Stage, teller: Teller) -> dict[str, Receipt]:
+    teller.step("meter")
+    receipts = {name: client.receipt(stage.jobs[name]) for name, client in stage.projects.items()}
+    for receipt in receipts.values():
+        teller.show(receipt_view(receipt, teller.lang))
+    return receipts
+
+
+def _settle(stage: Stage, teller: Teller, receipts: dict[str, Receipt]) -> None:
+    teller.step("settle")
+    columns = Columns(teller.lang, text(teller.lang, "demo.settle.table")).word("project")
+    columns.word("provider").number("charged").number("fee").number("earned")
+    parts = [(name, part) for name, each in receipts.items() for part in each.by_provider]
+    charged = credit_cells([part.charged_micro for _, part in parts])
+    fees = credit_cells([part.fee_micro for _, part in parts])
+    earned = credit_cells([part.paid_micro for _, part in parts])
+    cells = zip(parts, charged, fees, earned, strict=True)
+    teller.show(columns.rows([name, part.provider, *amounts] for (name, part), *amounts in cells))
+    total = sum(receipt.paid_micro for receipt in receipts.values())
+    teller.say("demo.settle.total", paid=credits_of(total, teller.lang))
+    teller.show(check_view(stage.network.client().ledger_check(), teller.lang))
+
+
+def _results(stage: Stage, teller: Teller) -> dict[str, Any]:
+    """Bring the results and let validation accuracy choose; the test set only reports."""
+    found = []
+    for name, client in stage.projects.items():
+        for path in client.results(stage.jobs[name], stage.out / "results" / name):
+            found.append(json.loads(path.read_text()))
+    teller.step("results", count=len(found))
+    winner: dict[str, Any] = max(
+        found, key=lambda one: (one["val_accuracy"], -one["hidden"], one["decay"])
+    )
+    teller.say(
+        "demo.results.best",
+        rate=winner["rate"],
+        hidden=winner["hidden"],
+        decay=winner["decay"],
+        validation=f"{winner['val_accuracy']:.4f}",
+        test=f"{winner['test_accuracy']:.4f}",
+    )
+    return winner

@@ -1,0 +1,1 @@
+"""The host engine: sandboxed processes on one machine. Start reading at `engine.py`."""

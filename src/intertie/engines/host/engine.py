@@ -1,0 +1,272 @@
+"""The host engine: sandboxed processes here, each under a shim that outlives the agent."""
+
+import hashlib
+import json
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from intertie.engines.host import attempts, facts, limits, sandbox, seccomp
+from intertie.engines.host.procfs import boot_ms
+from intertie.engines.host.status import poke
+from intertie.engines.protocol import EngineFacts, EngineUnavailable, Observed
+from intertie.wire.sync import LeaseBody
+
+SHIM = Path(__file__).with_name("shim.py")
+VARIABLE = re.compile(r"^[A-Za-z_]\w*$", re.ASCII)
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """What the owner says of the host; sizes of 0 are measured.
+
+    `speed_percent` scales the CPU quota of every task: at 50 a promised core runs at half speed.
+    `grace_s` is for stops of the engine's own: time limit, the lease's end, a silent network.
+    """
+
+    folder: Path
+    node: str = ""
+    cpus_milli: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    speed_percent: int = 100
+    pids_max: int = 1024
+    log_bytes_max: int = 1 << 30
+    grace_s: int = 5
+    is_sandboxed: bool = True
+    is_limited: bool = True
+
+
+class HostEngine:
+    """Starts and stops attempts as processes of this host; implements `Engine`."""
+
+    def __init__(self, settings: HostSettings) -> None:
+        self.settings = settings
+        self.root = settings.folder.resolve()
+        self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.limits = limits.find() if settings.is_limited else limits.NO_LIMITS
+        self.bubblewrap = sandbox.find_bubblewrap() if settings.is_sandboxed else ""
+        self.seccomp = self._write_seccomp()
+        self.id = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+        self.poke = f"intertie-{self.id}"
+        self._shims: dict[str, subprocess.Popen[bytes]] = {}
+        self._over: dict[str, Observed] = {}
+        self._socket: socket.socket | None = None
+        self.listen()
+
+    def facts(self) -> EngineFacts:
+        own = self.settings
+        node = facts.node_facts(
+            own.node, self.root, own.cpus_milli, own.memory_bytes, own.disk_bytes
+        )
+        abilities = self.limits.abilities
+        if self.bubblewrap:
+            abilities = ("sandbox", "network_off", *abilities)
+        missing = tuple(word for word in facts.ALL_ABILITIES if word not in abilities)
+        return EngineFacts("host", (node,), facts.stacks(self.bubblewrap), abilities, missing)
+
+    def folder(self, lease: str, token: int) -> Path:
+        return self.root / attempts.name_of(lease, token)
+
+    def start(self, lease: str, token: int, body: LeaseBody) -> None:
+        """Start the attempt unless it was started before; ValueError says what is wrong with it."""
+        folder = self.folder(lease, token)
+        if folder.name in self._shims or attempts.read_status(folder) is not None:
+            return
+        folder.mkdir(mode=0o711, exist_ok=True)
+        spec = self._spec(folder, body)
+        attempts.replace_text(folder / "spec.json", json.dumps(spec))
+        self._shims[folder.name] = self._spawn(folder)
+
+    def extend(self, lease: str, token: int, until: int) -> None:
+        """Set the lease's end; the shim keeps to it even if the agent is gone."""
+        folder = self.folder(lease, token)
+        folder.mkdir(mode=0o711, exist_ok=True)
+        attempts.replace_text(folder / "until", str(until))
+        attempts.wake_shim(folder)
+
+    def renew(self, left_ms: int) -> None:
+        """Say how long attempts that may move run on if nothing more is heard of the network."""
+        attempts.replace_text(self.root / "session", str(boot_ms() + left_ms))
+
+    def stop(self, lease: str, token: int, cause: str, grace_s: int) -> None:
+        folder = self.folder(lease, token)
+        if not folder.is_dir():
+            return
+        if attempts.read_status(folder) is None and attempts.withdraw(folder, self.poke, cause):
+            attempts.remove_groups(folder)
+            return
+        attempts.order_stop(folder, cause, grace_s)
+
+    def observe(self) -> list[Observed]:
+        return [seen for path in sorted(self.root.iterdir()) if (seen := self._observe(path))]
+
+    def forget(self, lease: str, token: int) -> None:
+        folder = self.folder(lease, token)
+        status = attempts.read_status(folder)
+        if not folder.is_dir() or (status is not None and status["state"] != "over"):
+            return
+        attempts.remove_groups(folder)
+        _remove_tree(folder)
+        self._over.pop(folder.name, None)
+        if shim := self._shims.pop(folder.name, None):
+            shim.wait()
+
+    def listen(self) -> None:
+        """Hear of changes at once, unless another engine of this folder does; `wait` polls then."""
+        if self._socket is not None:
+            return
+        wire = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        wire.setblocking(False)
+        try:
+            wire.bind("\0" + self.poke)
+        except OSError:  # not Linux, or another engine listens
+            wire.close()
+            return
+        self._socket = wire
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when an attempt may have changed, when woken, or when the time is up."""
+        if self._socket is None:
+            select.select([], [], [], min(timeout_s, 0.05))
+            return
+        if select.select([self._socket], [], [], timeout_s)[0]:
+            with suppress(BlockingIOError):
+                while self._socket.recv(16):
+                    pass
+
+    def wake(self) -> None:
+        """Make `wait` return now."""
+        poke(self.poke)
+
+    def close(self) -> None:
+        """Let go of the engine; what runs, runs on."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+
+    def _spec(self, folder: Path, body: LeaseBody) -> dict[str, Any]:
+        is_sandboxed = bool(self.bubblewrap)
+        box = sandbox.Box(folder, body.job, body.memory_bytes, body.network, self.seccomp)
+        home = "/work" if is_sandboxed else str(folder / "work")
+        values = sandbox.environment_of_job(home, is_sandboxed) | _told(body)
+        values |= _checked(body.environment)
+        sandbox.prepare(box, values, body.script)
+        program = body.command or _script_command(
+            body.script, "/job/script" if is_sandboxed else str(folder / "job" / "script")
+        )
+        if is_sandboxed:
+            sandbox.own(box)
+        argv = sandbox.direct_command(box, program)
+        if is_sandboxed:
+            argv = sandbox.command(self.bubblewrap, box, program)
+        return {
+            "argv": argv,
+            "environment": sandbox.LAUNCH_ENVIRONMENT,
+            "cwd": "/" if is_sandboxed else home,
+            "work": str(folder / "work"),
+            "seccomp": str(self.seccomp) if is_sandboxed and self.seccomp else "",
+            "is_sandboxed": is_sandboxed,
+            "groups": self._groups(folder, body),
+            "poke": self.poke,
+            "session": str(self.root / "session") if body.on_partition == "move" else "",
+            "time_limit_s": body.time_limit_s,
+            "disk_bytes": body.disk_bytes,
+            "log_bytes_max": self.settings.log_bytes_max,
+            "grace_s": self.settings.grace_s,
+        }
+
+    def _groups(self, folder: Path, body: LeaseBody) -> dict[str, Any]:
+        own = self.settings
+        caps = limits.Caps(body.cpus_milli, own.speed_percent, body.memory_bytes, own.pids_max)
+        try:
+            return self.limits.create(f"{self.id}-{folder.name}", caps)
+        except OSError as error:
+            raise EngineUnavailable(f"no control group could be made: {error}") from error
+
+    def _spawn(self, folder: Path) -> "subprocess.Popen[bytes]":
+        # Not sys.executable: a virtual environment's Python looks for its packages as it starts.
+        python = os.path.realpath(sys.executable)
+        try:
+            return subprocess.Popen(
+                [python, "-I", "-S", str(SHIM), str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        except OSError as error:
+            raise EngineUnavailable(f"no shim could be started: {error}") from error
+
+    def _observe(self, folder: Path) -> Observed | None:
+        if folder.name in self._over:
+            return self._over[folder.name]
+        match = attempts.NAME.match(folder.name)
+        if match is None or not (folder / "spec.json").exists():
+            return None
+        shim = self._shims.get(folder.name)
+        is_shim_gone = shim is not None and shim.poll() is not None
+        status = attempts.read_status(folder)
+        if status is None and is_shim_gone:
+            attempts.withdraw(folder, self.poke, "start_failed", "the shim did not start")
+            status = attempts.read_status(folder)
+        if status is not None and status["state"] != "over" and not attempts.shim_of(status):
+            status = attempts.read_status(folder)  # it may have ended while we looked
+            if status is not None and status["state"] != "over":
+                status = attempts.bury(folder, status, self.poke)
+        seen = attempts.observed(match[1], int(match[2]), status)
+        if seen.state == "over":
+            self._over[folder.name] = seen
+        return seen
+
+    def _write_seccomp(self) -> Path | None:
+        program = seccomp.program()
+        if not program or not self.bubblewrap:
+            return None
+        path = self.root / "seccomp.bpf"
+        if not path.exists() or path.read_bytes() != program:
+            new = path.with_suffix(f".{os.getpid()}")
+            new.write_bytes(program)
+            new.replace(path)
+        return path
+
+
+def _told(body: LeaseBody) -> dict[str, str]:
+    """Return what a job may want to know; thread pools learn how many cores it has."""
+    threads = str(max(1, body.cpus_milli // 1000))
+    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {
+        "INTERTIE_JOB": body.job,
+        "INTERTIE_TASK_INDEX": str(body.task_index),
+        "INTERTIE_ATTEMPT": str(body.attempt),
+        "INTERTIE_CHECKPOINT": body.checkpoint_path,
+        **dict.fromkeys(pools, threads),
+    }
+
+
+def _checked(environment: dict[str, str]) -> dict[str, str]:
+    for name, value in environment.items():
+        if not VARIABLE.match(name) or "\0" in value:
+            raise ValueError(f"environment: {name!r} cannot be set; use letters, digits and _")
+    return environment
+
+
+def _script_command(script: str, path: str) -> list[str]:
+    return [path] if script.startswith("#!") else ["/bin/sh", path]
+
+
+def _remove_tree(folder: Path) -> None:
+    for root, names, _ in os.walk(folder):
+        for path in (Path(root, name) for name in names):
+            if not path.is_symlink():  # a job may have shut its own folders, and laid traps
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
