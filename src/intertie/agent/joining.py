@@ -85,7 +85,7 @@ def pool_body(
             grace_s=settings.grace_s,
             lent_cpus_milli=lent.cpus_milli,
             lent_memory_bytes=lent.memory_bytes,
-            is_own_first=int(settings.is_own_first),
+            own_project=settings.own_project,
             projects=list(settings.projects),
         ),
         scores=[ScoreBody(**to_plain(score))] if score else [],

@@ -38,7 +38,7 @@ class AgentSettings:
     lent_cpus_milli: int = 0
     lent_memory_bytes: int = 0
     grace_s: int = 10
-    is_own_first: bool = False
+    own_project: str = ""
     projects: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     benchmark: str = "cached"
@@ -64,7 +64,7 @@ class SettingsFile(Message):
     lent_cpus: Cpus | Literal[0] = 0
     lent_memory: Bytes = 0
     grace: Annotated[Seconds, Field(le=3600)] = 10
-    own_first: bool = False
+    own_first: str = ""
     projects: list[str] = []
     datasets: list[str] = []
     benchmark: Literal["cached", "again"] = "cached"
@@ -89,7 +89,7 @@ class SettingsFile(Message):
             lent_cpus_milli=self.lent_cpus,
             lent_memory_bytes=self.lent_memory,
             grace_s=self.grace,
-            is_own_first=self.own_first,
+            own_project=self.own_first,
             projects=tuple(self.projects),
             datasets=tuple(self.datasets),
             benchmark=self.benchmark,

@@ -47,8 +47,8 @@ GRIDS = {
     "llm-group": {"RATE": [0.01, 0.03, 0.1], "HIDDEN": [48, 64], "DECAY": [0.001, 0.0001]},
 }
 WISHES = {
-    "small-lab": {"prefer": "cheapest", "budget": 1},
-    "llm-group": {"prefer": "soonest", "budget": 5},
+    "small-lab": {"prefer": "soonest", "budget": 1},
+    "llm-group": {"prefer": "cheapest", "budget": 5},
 }
 
 

@@ -32,8 +32,10 @@ def quote(
 ) -> None:
     """Say what a job would cost and when it would finish; nothing is started."""
     from intertie.cli.render_market import quote_view
+    from intertie.client import specs
 
     spec, folder = spec_of(words or [], fields, workdir)
+    specs.load(spec, folder)  # what is wrong with it is said before anything is asked of a network
     found = session.network.quote(spec, folder)
     session.show(found, lambda: quote_view(found, session.lang))
     session.say("cli.quote.accept", quote=found.id)

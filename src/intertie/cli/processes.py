@@ -102,6 +102,12 @@ class Process:
             self._child.kill()
             self._child.wait()
 
+    def kill(self) -> None:
+        """End the child without a word, as a power cut would."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()
+
     def tail(self, lines: int = 15) -> str:
         """Return the last lines of the log."""
         if not self._log.exists():

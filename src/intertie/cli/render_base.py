@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -37,18 +38,20 @@ class Columns:
             header_style="bold",
         )
 
-    def word(self, key: str, fold: bool = False) -> "Columns":
-        """Add a column of names or words."""
-        self.table.add_column(
-            self._heading(key), no_wrap=not fold, overflow="fold" if fold else "ellipsis"
-        )
+    def word(self, key: str, fixed: bool = False) -> "Columns":
+        """Add a column of words, which may fold; `fixed` for ids and times, which may not."""
+        self.table.add_column(self._heading(key), no_wrap=fixed, overflow="fold")
         return self
 
     def number(self, key: str) -> "Columns":
-        """Add a column of numbers; its header names the unit in brackets."""
+        """Add a column of numbers; its header names the unit in brackets, on a line of its own."""
         heading = self._heading(key)
-        assert "(" in heading or "（" in heading, f"{key} needs its unit"
-        self.table.add_column(heading, justify="right", no_wrap=False)
+        assert heading[-1] in ")）", f"{key} needs its unit"
+        lines = heading.replace(" (", "\n(").replace("（", "\n（")
+        widest = max(cell_len(line) for line in lines.split("\n"))
+        self.table.add_column(
+            lines, justify="right", no_wrap=True, overflow="fold", min_width=widest
+        )
         return self
 
     def code(self, key: str) -> "Columns":
@@ -92,7 +95,9 @@ def credit_cells(amounts_micro: Sequence[int | None]) -> list[str]:
 
 
 def seconds_cell(seconds: float) -> str:
-    """Return seconds with one decimal where they are few."""
+    """Return seconds with one decimal where they are few and were measured."""
+    if isinstance(seconds, int):
+        return f"{seconds:,}"
     return f"{seconds:,.1f}" if seconds < 1000 else f"{seconds:,.0f}"
 
 

@@ -25,10 +25,12 @@ ROWS_MAX = 60
 def jobs_table(jobs: Sequence[JobView], lang: str) -> Table:
     """Return one line for each job: where it is, how far, what it has cost."""
     several = len({job.project for job in jobs}) > 1
-    columns = Columns(lang).word("job").word("name")
+    columns = Columns(lang).word("job", fixed=True).word("name")
     if several:
         columns.word("project")
-    columns.word("state").number("tasks_done").number("cost").word("submitted").number("took")
+    columns.word("state", fixed=True).number("tasks_done").number("cost").word(
+        "submitted", fixed=True
+    ).number("took")
     costs = credit_cells([job.spent_micro for job in jobs])
     rows = []
     for job, cost in zip(jobs, costs, strict=True):
@@ -54,8 +56,8 @@ def tasks_table(tasks: Sequence[TaskView], lang: str) -> Table:
     """Return one line for each task with its latest attempt; the first `ROWS_MAX` of many."""
     left = len(tasks) - ROWS_MAX
     caption = text(lang, "cli.more_rows", left=left) if left > 0 else ""
-    columns = Columns(lang, caption=caption).code("task").word("state").word("provider")
-    columns.word("values", fold=True).number("attempts").number("resumes").word("cause")
+    columns = Columns(lang, caption=caption).code("task").word("state", fixed=True).word("provider")
+    columns.word("values").number("attempts").number("resumes").word("cause")
     columns.code("exit_code").number("ran").number("cost")
     shown = tasks[:ROWS_MAX]
     costs = credit_cells([sum(a.amount_micro for a in task.attempts) for task in shown])
@@ -71,9 +73,7 @@ def why_view(why: WhyView, lang: str) -> RenderableType:
     if why.queue_position is not None:
         lines.append(Text(text(lang, "cli.why.position", position=why.queue_position)))
     if why.pools:
-        columns = (
-            Columns(lang).word("pool").word("why_not", fold=True).word("would_help", fold=True)
-        )
+        columns = Columns(lang).word("pool").word("why_not").word("would_help")
         lines.append(
             columns.rows(
                 [
@@ -85,7 +85,8 @@ def why_view(why: WhyView, lang: str) -> RenderableType:
             )
         )
     if why.nearest is not None:
-        lines.append(Text(refusal_text(why.nearest, lang)))
+        if not why.pools:
+            lines.append(Text(refusal_text(why.nearest, lang)))
         helps = relaxation_text(why.nearest.relaxation, lang)
         if helps:
             lines.append(Text(text(lang, "cli.why.nearest", helps=helps), style="green"))
@@ -94,7 +95,7 @@ def why_view(why: WhyView, lang: str) -> RenderableType:
 
 def files_table(files: Sequence[FileView], lang: str) -> Table:
     """Return the files that a job left."""
-    columns = Columns(lang).code("task").word("path", fold=True).word("file_kind").number("size")
+    columns = Columns(lang).code("task").word("path").word("file_kind").number("size")
     return columns.rows(
         [str(file.task), file.path, text(lang, f"cli.file.{file.kind}"), str(file.size_bytes)]
         for file in files

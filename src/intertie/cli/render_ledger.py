@@ -51,9 +51,9 @@ def transactions_table(
 ) -> Table:
     """Return one row for each posting, under its transaction, with the accounts' names."""
     names = {account.id: _name(account, lang) for account in accounts}
-    columns = Columns(lang, text(lang, "cli.ledger.transactions")).word("transaction")
-    columns.word("at").word("why").word("source", fold=True).word("destination", fold=True)
-    columns.number("amount").word("job")
+    columns = Columns(lang, text(lang, "cli.ledger.transactions")).word("transaction", fixed=True)
+    columns.word("at", fixed=True).word("why").word("source").word("destination")
+    columns.number("amount").word("job", fixed=True)
     amounts = iter(credit_cells([p.amount_micro for t in transactions for p in t.postings]))
     rows: list[list[str]] = []
     for booked in transactions:
@@ -68,9 +68,9 @@ def transactions_table(
 
 def projects_table(projects: Sequence[ProjectView], lang: str) -> Table:
     """Return every project with its wallet, what is set aside, spent and used."""
-    columns = Columns(lang, text(lang, "cli.projects.title")).word("id").word("project")
+    columns = Columns(lang, text(lang, "cli.projects.title")).word("id", fixed=True).word("project")
     columns.number("weight").number("wallet").number("held").number("spent")
-    columns.number("service_units").word("state")
+    columns.number("service_units").word("state", fixed=True)
     wallets = credit_cells([project.wallet_micro for project in projects])
     held = credit_cells([project.held_micro for project in projects])
     spent = credit_cells([project.spent_micro for project in projects])

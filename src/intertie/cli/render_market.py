@@ -30,18 +30,15 @@ def offers_table(offers: Sequence[OfferView], lang: str) -> Table:
     doubtful = any("declared" in (o.score_source, o.latency_source) for o in offers)
     caption = text(lang, "cli.offers.unverified") if doubtful else ""
     columns = Columns(lang, text(lang, "cli.offers.title"), caption).word("pool")
-    if unit == "unit":
-        columns.word("unit")
     columns.number(f"price_{unit}").number("price_su").number(f"speed_{unit}")
     columns.number(f"free_{unit}").number("memory_free").number("latency").number("grace")
     if not calm:
-        columns.word("state")
+        columns.word("state", fixed=True)
     prices = credit_cells([offer.price_micro_per_unit_h for offer in offers])
     by_su = credit_cells([offer.price_micro_per_su for offer in offers])
     rows = []
     for offer, price, price_su in zip(offers, prices, by_su, strict=True):
-        row: list[str | Text] = [f"{offer.provider}/{offer.pool}"]
-        row += [offer.device_class or text(lang, "cli.core")] if unit == "unit" else []
+        row: list[str | Text] = [_where(offer, unit, lang)]
         row += [price, price_su, _speed(offer), _free(offer)]
         row += [number_cell(offer.memory_free_bytes / GIB, 1), _latency(offer)]
         row += [str(offer.grace_s)] + ([] if calm else [_offer_state(offer, lang)])
@@ -74,9 +71,11 @@ def quote_view(quote: QuoteView, lang: str) -> RenderableType:
 
 def options_table(options: Sequence[OptionView], lang: str) -> Table:
     """Return each way to run the job; one line for each pool in it."""
-    columns = Columns(lang).word("option").word("placed_at").number("tasks").number("each")
+    columns = (
+        Columns(lang).word("option", fixed=True).word("placed_at").number("tasks").number("each")
+    )
     columns.number("price_su").number("cost").number("starts").number("finishes")
-    columns.word("marks", fold=True)
+    columns.word("marks")
     costs = credit_cells([option.cost_micro for option in options])
     all_pools = [pool for option in options for pool in option.pools]
     by_su = iter(credit_cells([pool.price_micro_per_su for pool in all_pools]))
@@ -102,7 +101,7 @@ def options_table(options: Sequence[OptionView], lang: str) -> Table:
 def lost_table(lost: Sequence[LostOfferView], lang: str) -> Table:
     """Return the offers that cannot take the job, why, and what would change that."""
     columns = Columns(lang, text(lang, "cli.quote.lost")).word("pool")
-    columns.word("why_not", fold=True).word("would_help", fold=True)
+    columns.word("why_not").word("would_help")
     return columns.rows(
         [
             f"{offer.provider}/{offer.pool}",
@@ -116,7 +115,9 @@ def lost_table(lost: Sequence[LostOfferView], lang: str) -> Table:
 def providers_table(providers: Sequence[ProviderView], lang: str) -> Table:
     """Return every pool of every provider: heard or not, what it lends and what is used."""
     columns = Columns(lang, text(lang, "cli.providers.title"))
-    columns.word("provider").word("pool_name").word("state").word("engine").word("region")
+    columns.word("provider").word("pool_name").word("state", fixed=True).word("engine").word(
+        "region"
+    )
     columns.number("cores").number("lent").number("used").number("tasks").number("score")
     columns.number("earned")
     earned = credit_cells([provider.earned_micro for provider in providers])
@@ -139,6 +140,14 @@ def not_enforced_lines(providers: Sequence[ProviderView], lang: str) -> Text:
                 where = f"{provider.name}/{pool.name}"
                 lines.append(text(lang, "cli.providers.not_enforced", pool=where, what=what))
     return Text("\n".join(lines), style="yellow")
+
+
+def _where(offer: OfferView, unit: str, lang: str) -> Text:
+    """Return the pool, and below it what one unit is where pools differ in it."""
+    where = Text(f"{offer.provider}/{offer.pool}")
+    if unit == "unit":
+        where.append("\n" + (offer.device_class or text(lang, "cli.core")), style="dim")
+    return where
 
 
 def _speed(offer: OfferView) -> str:

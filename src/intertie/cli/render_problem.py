@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from intertie.catalogue.texts import has_text, text
 from intertie.cli.render_base import refusal_text, relaxation_text
 from intertie.cli.session import title_of
 from intertie.wire.base import Problem
@@ -11,7 +12,8 @@ def problem_lines(problem: Problem, lang: str) -> Text:
     """Return the title in red, the details, each wrong field, the reason and the way out."""
     title = title_of(problem, lang)
     lines = Text(title, style="bold red")
-    detail = problem.detail or (problem.title if problem.title != title else "")
+    hint = f"cli.hint.{problem.code}"
+    detail = text(lang, hint) if has_text(lang, hint) else problem.detail
     if detail and detail != title:
         lines.append(f": {detail}", style="not bold default")
     for error in problem.errors:

@@ -75,18 +75,19 @@ def totals(receipt: Receipt, lang: str) -> Table:
     }
     if receipt.quoted_micro is not None:
         amounts["quoted"] = receipt.quoted_micro
-    for key, amount in amounts.items():
-        grid.add_row(text(lang, f"cli.receipt.{key}"), credits_of(amount, lang))
-    used = f"{number_cell(receipt.service_units, 4)} SU"
+    unit = text(lang, "cli.credits")
+    for key, cell in zip(amounts, credit_cells(list(amounts.values())), strict=True):
+        grid.add_row(text(lang, f"cli.receipt.{key}"), cell, unit)
+    used = f"{receipt.service_units:.4f}"
     hours = text(lang, "cli.receipt.device_h", hours=number_cell(receipt.device_h, 4))
-    grid.add_row(text(lang, "cli.receipt.used"), used, f"{receipt.profile} · {hours}")
-    difference = f"{receipt.meters_difference_percent_max:.2f} %"
-    grid.add_row(text(lang, "cli.receipt.difference"), difference)
+    grid.add_row(text(lang, "cli.receipt.used"), used, f"SU · {receipt.profile} · {hours}")
+    difference = f"{receipt.meters_difference_percent_max:.2f}"
+    grid.add_row(text(lang, "cli.receipt.difference"), difference, "%")
     resumed = f"{receipt.tasks_resumed}/{receipt.tasks_total}"
-    grid.add_row(text(lang, "cli.receipt.resumed"), resumed)
+    grid.add_row(text(lang, "cli.receipt.resumed"), resumed, text(lang, "cli.tasks"))
     style = "green" if receipt.sum_micro == 0 else "bold red"
-    zero = Text(credits_of(receipt.sum_micro, lang), style=style)
-    grid.add_row(text(lang, "cli.receipt.sum"), zero)
+    zero = Text(credits_of(receipt.sum_micro), style=style)
+    grid.add_row(text(lang, "cli.receipt.sum"), zero, unit)
     return grid
 
 

@@ -87,7 +87,10 @@ def run(
     to: Annotated[Path | None, typer.Option("--to", help="cli.option.to", metavar="FOLDER")] = None,
 ) -> int:
     """Submit; unless detached, follow, and end with the outcome, the cost and the results."""
+    from intertie.client import specs
+
     spec, folder = spec_of(words or [], fields, workdir)
+    specs.load(spec, folder)  # what is wrong with it is said before anything is asked of a network
     with session.progress("cli.run.uploading") as say:
         job = session.network.submit(spec, quote, option, folder, on_progress=say)
     if detach:
@@ -118,8 +121,12 @@ def spec_of(
 
     One word that ends like a spec file is one; anything else is a command.
     """
-    from intertie.client import specs
+    from intertie.client import SpecError, specs
+    from intertie.client.errors import problem_of
 
+    if not words:
+        detail = "name a spec file, or write a command after --: intertie run -- echo hello"
+        raise SpecError(problem_of("bad_spec", "There is nothing to run", detail, status=422))
     told = _as_spec(fields)
     if len(words) == 1 and words[0].endswith(SPEC_SUFFIXES):
         spec, folder = specs.read(words[0])
@@ -127,7 +134,7 @@ def spec_of(
         told |= {"resources": resources} if resources else {}
         return spec | told, workdir or folder
     name = {"name": Path(words[0]).name} if words and Path(words[0]).name[:1].isalnum() else {}
-    return name | told | {"command": words}, workdir
+    return name | told | {"command": list(words)}, workdir
 
 
 def _as_spec(fields: dict[str, Any]) -> dict[str, Any]:

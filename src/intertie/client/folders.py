@@ -111,8 +111,15 @@ def _patterns(folder: Path) -> list[str]:
 def _as_regex(rule: str) -> re.Pattern[str]:
     body = rule.strip("/")
     anchored = "/" in rule.rstrip("/")
-    parts = re.split(r"(\*\*/|/\*\*|\*\*|\*|\?)", body)
-    spoken = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(/\*\*/|\*\*/|/\*\*|\*\*|\*|\?)", body)
+    spoken = {
+        "/**/": "/(?:.*/)?",
+        "**/": "(?:.*/)?",
+        "/**": "/.*",
+        "**": ".*",
+        "*": "[^/]*",
+        "?": "[^/]",
+    }
     middle = "".join(spoken.get(part, re.escape(part)) for part in parts)
     return re.compile(middle if anchored else f"(?:.*/)?{middle}")
 

@@ -175,7 +175,9 @@ def _header(visit: Visit) -> None:
                 if visit.path == path or visit.path.startswith(f"{path}/"):
                     link.classes("console-here").props("aria-current=page")
         with ui.element("div").classes("console-who"):
-            ui.label(say("header.who", name=who.name, role=visit.speech.word("console.role", who.role)))
+            ui.label(
+                say("header.who", name=who.name, role=visit.speech.word("console.role", who.role))
+            )
             language_links(visit.speech, visit.languages, visit.path)
             with ui.element("form").props('method="post" action="/sign-out"'):
                 leave = ui.element("button").props('type="submit"').classes("console-leave")

@@ -79,9 +79,7 @@ def _offer_row(offer: OfferView, speech: Speech) -> Row:
         "price_su": by_number(per_su, credits_of(per_su)),
         "score": _marked(offer.score, number_of(offer.score, 3), offer.score_source, speech),
         "free": by_number(offer.units_free, free),
-        "latency": _marked(
-            offer.latency_ms, str(offer.latency_ms), offer.latency_source, speech
-        ),
+        "latency": _marked(offer.latency_ms, str(offer.latency_ms), offer.latency_source, speech),
         "region": offer.region or DASH,
         "device": offer.device_class or speech.say("network.cpu_core"),
         "grace": by_number(offer.grace_s, str(offer.grace_s)),

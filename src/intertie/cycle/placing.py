@@ -12,12 +12,13 @@ from intertie.cycle.views import (
     contract_of,
     facts_of,
     free_of,
+    name_of,
     price_for,
     request_of,
     wallet_micro,
 )
 from intertie.ledger.booking import hold
-from intertie.market.clearing import Claims, clear
+from intertie.market.clearing import NO_TRADE, Claims, clear
 from intertie.market.dominant import units_milli
 from intertie.market.quoting import task_seconds
 from intertie.model.job import Job, Task
@@ -155,21 +156,42 @@ def _fill(
     )
     count = np.array(limits, np.int64)
     assert int(used.max(initial=0)) + int((use * count).sum()) < _LARGEST // int(weight.max())
-    need = [[n.cpus_milli, n.memory_bytes, n.disk_bytes, n.device_count] for n in needs]
-    jobs, rows = fill(
-        np.array(need, np.int64),
-        count,
-        np.array([job.is_gang for job in orders.jobs], np.int64),
-        np.array([projects.index(job.project) for job in orders.jobs], np.int64),
-        claims.rank,
-        np.array([free for _, _, free in nodes], np.int64).reshape(len(nodes), 4),
-        np.array([_lent(world, pool) for pool in orders.pools], np.int64),
-        np.array([pool for _, pool, _ in nodes], np.int64),
-        used,
-        weight,
-        use,
-    )
-    return [(int(job), nodes[int(row)][0]) for job, row in zip(jobs, rows, strict=True)]
+    need = np.array([[n.cpus_milli, n.memory_bytes, n.disk_bytes, n.device_count] for n in needs])
+    gang = np.array([job.is_gang for job in orders.jobs], np.int64)
+    project = np.array([projects.index(job.project) for job in orders.jobs], np.int64)
+    free = np.array([free for _, _, free in nodes], np.int64).reshape(len(nodes), 4)
+    lent = np.array([_lent(world, pool) for pool in orders.pools], np.int64)
+    node_pool = np.array([pool for _, pool, _ in nodes], np.int64)
+    placed: list[tuple[int, int]] = []
+    for rank in (_owners(world, orders, claims.rank), claims.rank):
+        jobs, rows = fill(
+            need, count, gang, project, rank, free, lent, node_pool, used, weight, use
+        )
+        for job, row in zip(jobs.tolist(), rows.tolist(), strict=True):
+            placed.append((job, nodes[row][0]))
+            free[row] -= need[job]
+            lent[node_pool[row]] -= need[job]
+            used[project[job]] += use[job]
+            count[job] -= 1
+    return placed
+
+
+def _owners(world: World, orders: Orders, rank: Ints) -> Ints:
+    """Return the ranks of owners on their own pools alone: there they come before guests.
+
+    Only where the owner's job would rather run than anywhere else: owning a machine does not
+    send a job to it that wants to be cheap or soon elsewhere.
+    """
+    own = np.full_like(rank, NO_TRADE)
+    names = [name_of(world, "project", job.project) for job in orders.jobs]
+    for at, pool in enumerate(orders.pools):
+        facts = facts_of(world, pool.id)
+        if facts is None or not facts.terms.own_project:
+            continue
+        for job, name in enumerate(names):
+            if name == facts.terms.own_project and rank[job, at] == 0:
+                own[job, at] = rank[job, at]
+    return own
 
 
 def _nodes(world: World, orders: Orders) -> list[tuple[int, int, list[int]]]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 NO_TRADE = -1
+_LAST = 2**62
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,16 @@ def clear(
     """Return the claims of bids on asks at list prices; all arrays have axes [job, pool] or [job].
 
     A task may cost at most `limit_micro[job]`; 0 means no limit. The rank is the cost of the task,
-    or its run time for a job that would rather finish soon; ties go to the other of the two.
+    or its run time for a job that would rather finish soon; ties go to the other of the two. The
+    best that trades has rank 0.
     """
     has_limit = limit_micro[:, None] > 0
     over_limit = has_limit & (task_micro > limit_micro[:, None]) & is_eligible
     first = np.where(is_soonest[:, None] > 0, task_s, task_micro)
     second = np.where(is_soonest[:, None] > 0, task_micro, task_s)
-    rank = _dense(first, second)
-    return Claims(np.where(is_eligible & ~over_limit, rank, NO_TRADE), over_limit)
+    trades = is_eligible & ~over_limit
+    rank = _dense(np.where(trades, first, _LAST), second)
+    return Claims(np.where(trades, rank, NO_TRADE), over_limit)
 
 
 def _dense(first: Ints, second: Ints) -> Ints:

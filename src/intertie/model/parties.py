@@ -113,14 +113,15 @@ class Score:
 class Terms:
     """What the owner asks: price by unit and hour, and how fast lent capacity comes back.
 
-    The unit is one device where the pool has devices, else one core.
+    The unit is one device where the pool has devices, else one core. The jobs of `own_project`
+    come before guests on this pool; `projects` are those who may come, empty means all.
     """
 
     price_micro_per_unit_h: int
     grace_s: int
     lent_cpus_milli: int
     lent_memory_bytes: int
-    is_own_first: int = 0
+    own_project: str = ""
     projects: tuple[str, ...] = ()
 
 

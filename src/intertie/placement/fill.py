@@ -87,9 +87,7 @@ def _next_job(left: Ints, project: Ints, used: Ints, weight: Ints) -> int:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _best_node(
-    need: Ints, rank: Ints, free: Ints, lent: Ints, node_pool: Ints, nodes: int
-) -> int:
+def _best_node(need: Ints, rank: Ints, free: Ints, lent: Ints, node_pool: Ints, nodes: int) -> int:
     """Return the node with room in the pool of lowest rank, the fullest first.
 
     -1 if none has room.

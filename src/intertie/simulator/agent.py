@@ -1,6 +1,7 @@
 """A fake agent.
 
-It takes the leases that the World wants and reports as the fake engine times them.
+It keeps the access standard: it starts what it is told to, stops what carries an explicit stop
+or has reached its own limits, and says what is new since the last sync that was answered.
 """
 
 from typing import Any
@@ -8,126 +9,165 @@ from typing import Any
 from intertie.model.ids import encode
 from intertie.model.lease import Lease
 from intertie.model.parties import PoolFacts
-from intertie.model.request import Request
-from intertie.model.states import LeaseState
+from intertie.model.policy import Policy
+from intertie.model.states import Cause, LeaseState
 from intertie.model.units import MILLI
 from intertie.run.reconciling import ALIVE
-from intertie.run.timing import Attempt, attempt, stops_at
+from intertie.simulator.attempts import FakeAttempt, as_it_ends, begin, cut, told_to_stop
+from intertie.simulator.program import program_of
 from intertie.wire.digest import observation_digest
 from intertie.world.world import World
 
-POLL_MS = 1_000
-
 
 class FakeAgent:
-    """One pool's agent on the virtual clock.
+    """One pool's agent on the virtual clock. What runs there runs whether or not it is heard."""
 
-    `work_ms` says what a task takes on a reference unit.
-    """
-
-    def __init__(self, pool: int, epoch: int, facts: PoolFacts) -> None:
+    def __init__(self, pool: int, epoch: int, facts: PoolFacts, policy: Policy, now: int) -> None:
         self.pool = pool
-        self.epoch = epoch
+        self.policy = policy
         self.lent_cpus_milli = facts.terms.lent_cpus_milli
         self.lent_memory_bytes = facts.terms.lent_memory_bytes
+        self.is_draining = False
         self.is_silent = False
-        self._sequence = 0
-        self._attempts: dict[int, Attempt] = {}
-        self._told: dict[int, str] = {}
-        self._owner: tuple[int, int] = (self.lent_cpus_milli, self.lent_memory_bytes)
-        self._synced_at = 0
+        self.is_polling = False
+        self.attempts: dict[int, FakeAttempt] = {}
+        self.gone: list[FakeAttempt] = []
+        self.open_session(epoch, now)
 
-    def sync(self, world: World, now: int) -> dict[str, Any] | None:
-        """Return a sync body when there is something to say or the session is due; else None."""
+    def open_session(self, epoch: int, now: int) -> None:
+        """Speak under a new epoch, as an agent that was started again: everything is said anew."""
+        self.epoch = epoch
+        self._sequence = 0
+        self._told: dict[int, str] = {}
+        self._saying: dict[int, str] = {}
+        self._owner: tuple[int, int, bool] | None = None
+        self._spoke_at = now
+        self._renewed_at = now
+        self._renew_for_ms = self.policy.renew_for_s * MILLI
+
+    def speak(self, now: int) -> dict[str, Any] | None:
+        """Return a sync body when there is something to say or it is time to; else None."""
+        self._live()
         if self.is_silent:
             return None
-        leases = [lease for lease in world.leases.where(pool=self.pool) if lease.state in ALIVE]
-        said = [self._say(world, lease, now) for lease in leases]
-        news = [each for each in said if each is not None]
-        owner = (self.lent_cpus_milli, self.lent_memory_bytes)
-        if not news and owner == self._owner and now - self._synced_at < POLL_MS:
+        owner = (self.lent_cpus_milli, self.lent_memory_bytes, self.is_draining)
+        is_due = now >= self._due_at() or self._sequence == 0
+        news = [each for each in self._by_lease() if self._is_news(each, is_due, now)]
+        if not news and owner == self._owner and not is_due:
             return None
         self._sequence += 1
-        self._synced_at, self._owner = now, owner
-        self._told.update({lease: state for lease, state, _ in news})
-        seen = [
-            (encode("lease", lease.id), lease.token)
-            for lease in leases
-            if self._told.get(lease.id) in ("pending", "running")
-        ]
+        self._spoke_at, self._owner = now, owner
+        self._saying = {each.lease: each.state(now) for each in news}
+        alive = [each for each in self._by_lease() if each.state(now) != "ended"]
         return {
             "epoch": self.epoch,
             "sequence": self._sequence,
-            "digest": observation_digest(seen),
-            "leases": [body for _, _, body in news],
+            "digest": observation_digest((encode("lease", a.lease), a.token) for a in alive),
+            "leases": [_said(each, now) for each in news],
             "declines": [],
             "owner": {
                 "lent_cpus_milli": owner[0],
                 "lent_memory_bytes": owner[1],
-                "is_draining": False,
+                "is_draining": owner[2],
             },
         }
 
+    def hear(self, world: World, now: int) -> None:
+        """Take the answer to the last sync: what is wanted, what must stop, what is forgotten.
+
+        The sync is a long poll, so the answer may come in any later round.
+        """
+        self._live()
+        self._told |= self._saying
+        self._renewed_at = self._spoke_at
+        pool = world.pools.get(self.pool)
+        self._renew_for_ms = pool.renew_for_s * MILLI
+        if pool.wants_full:
+            self._told.clear()
+        for lease in world.leases.where(pool=self.pool):
+            if lease.state in ALIVE:
+                self._want(world, lease, now)
+        for number in list(self.attempts):
+            self._forget(world, number, now)
+
     def next_at(self, now: int) -> int:
         """Return the next instant after `now` at which this agent has something to say."""
-        if self.is_silent:
-            return now + POLL_MS
-        instants = [self._synced_at + POLL_MS]
-        for each in self._attempts.values():
-            instants += [each.starts_at, each.ends_at]
-        return min((at for at in instants if at > now), default=now + POLL_MS)
+        self._live()
+        instants = [max(now + self.policy.busy_poll_ms, self._due_at())]
+        if not self.is_silent:
+            instants.append(self._due_at())
+            for each in self.attempts.values():
+                instants += [each.starts_at, each.ends_at]
+        return min(at for at in instants if at > now)
 
-    def _say(self, world: World, lease: Lease, now: int) -> tuple[int, str, dict[str, Any]] | None:
-        plan = self._attempts.get(lease.id)
-        if plan is None:
-            request: Request = world.documents["request", lease.job]
-            work_ms = work_ms_of(request, world.tasks.get(lease.task).index)
-            plan = attempt(now, work_ms, lease.score_millionths)
-        cause = "exited" if plan.exit_code == 0 else "signalled"
-        if lease.state == LeaseState.STOPPING and plan.ends_at > now and plan.exit_code == 0:
-            gone_at = stops_at(max(now, lease.stop_at), lease.grace_s)
-            plan = Attempt(min(plan.starts_at, gone_at), min(plan.ends_at, gone_at), -15)
-            cause = "signalled"
-        self._attempts[lease.id] = plan
-        state = "pending"
-        if now >= plan.starts_at:
-            state = "running"
-        if now >= plan.ends_at:
-            state = "ended"
-        if self._told.get(lease.id) == state and state != "running":
-            return None
-        if state == "running" and now - self._synced_at < POLL_MS and lease.id in self._told:
-            return (
-                None
-                if self._told[lease.id] == "running"
-                else self._body(lease, plan, state, now, cause)
-            )
-        return self._body(lease, plan, state, now, cause)
+    def _due_at(self) -> int:
+        poll_ms = self.policy.busy_poll_ms if self.attempts else self.policy.poll_s * MILLI
+        return self._spoke_at + poll_ms
 
-    def _body(
-        self, lease: Lease, plan: Attempt, state: str, now: int, cause: str
-    ) -> tuple[int, str, dict[str, Any]]:
-        ran_ms = max(0, min(now, plan.ends_at) - plan.starts_at)
-        is_over = state == "ended"
-        body = {
-            "lease": encode("lease", lease.id),
-            "token": lease.token,
-            "state": state,
-            "cause": cause if is_over else "none",
-            "exit_code": plan.exit_code if is_over and plan.exit_code >= 0 else None,
-            "signal": -plan.exit_code if is_over and plan.exit_code < 0 else None,
-            "started_at": plan.starts_at,
-            "ran_ms": ran_ms,
-            "cpu_ms": ran_ms * lease.cpus_milli // MILLI,
-            "memory_peak_bytes": lease.memory_bytes // 2,
-            "files": [],
-        }
-        return lease.id, state, body
+    def _live(self) -> None:
+        """Put to each attempt the ends that it meets unless the agent hears otherwise before."""
+        session_ends_at = self._renewed_at + self._renew_for_ms
+        for number, each in self.attempts.items():
+            self.attempts[number] = as_it_ends(each, session_ends_at)
+
+    def _want(self, world: World, lease: Lease, now: int) -> None:
+        running = self.attempts.get(lease.id)
+        if running is None:
+            running = self._begin(world, lease, now)
+        if lease.state == LeaseState.STOPPING:
+            running = told_to_stop(running, Cause(lease.stop_cause), lease.grace_s, now)
+        self.attempts[lease.id] = running
+
+    def _begin(self, world: World, lease: Lease, now: int) -> FakeAttempt:
+        request = world.documents["request", lease.job]
+        saved = world.documents.get(("checkpoint", lease.task))
+        did_ms = saved.files[0].size_bytes if saved else 0
+        program = program_of(request, world.tasks.get(lease.task).index)
+        begun = begin(lease, request, program, did_ms, now)
+        never = lease.state == LeaseState.STOPPING
+        return cut(begun, now, Cause(lease.stop_cause)) if never else begun
+
+    def _forget(self, world: World, number: int, now: int) -> None:
+        """Drop what is over and booked; stop what the network has given up."""
+        lease = world.leases.find(number)
+        if lease is not None and lease.state in ALIVE:
+            return
+        ended = cut(self.attempts[number], now, Cause.SUPERSEDED)
+        self.gone.append(ended)
+        del self.attempts[number]
+        self._told.pop(number, None)
+
+    def _by_lease(self) -> list[FakeAttempt]:
+        return [self.attempts[number] for number in sorted(self.attempts)]
+
+    def _is_news(self, each: FakeAttempt, is_due: bool, now: int) -> bool:
+        state = each.state(now)
+        return self._told.get(each.lease) != state or (state == "running" and is_due)
 
 
-def work_ms_of(request: Request, index: int) -> int:
-    """Return what a task takes on a reference unit: its value WORK_MS, else the expected time."""
-    values = dict(request.values[index]) if request.values else {}
-    if "WORK_MS" in values:
-        return int(values["WORK_MS"])
-    return (request.expected_s or request.time_limit_s) * MILLI
+def _said(each: FakeAttempt, now: int) -> dict[str, Any]:
+    state = each.state(now)
+    is_over = state == "ended"
+    ran_ms = each.ran_ms(now)
+    has_exited = is_over and each.cause == Cause.EXITED
+    return {
+        "lease": encode("lease", each.lease),
+        "token": each.token,
+        "state": state,
+        "cause": each.cause.name.lower() if is_over else "none",
+        "exit_code": each.exit_code if has_exited else None,
+        "signal": 15 if is_over and not has_exited else None,
+        "started_at": each.starts_at,
+        "ran_ms": ran_ms,
+        "cpu_ms": ran_ms * each.cpus_milli // MILLI,
+        "memory_peak_bytes": each.memory_bytes // 2,
+        "files": _files(each) if is_over else [],
+    }
+
+
+def _files(each: FakeAttempt) -> list[dict[str, Any]]:
+    """A checkpoint's size says how far the work has got; that is all there is of it."""
+    if not each.checkpoint or each.cause in (Cause.START_FAILED, Cause.DECLINED):
+        return []
+    size = each.saved_ms()
+    return [{"path": each.checkpoint, "sha256": "0" * 64, "size_bytes": size, "kind": "checkpoint"}]

@@ -10,11 +10,12 @@ from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
 from intertie.model.request import Request
 from intertie.simulator.agent import FakeAgent
+from intertie.simulator.link import Link
 from intertie.simulator.recording import Recording, Round
 from intertie.world.changes import Answer, Changes
 from intertie.world.world import World
 
-ROUNDS_MAX = 100_000
+ROUNDS_MAX = 1_000
 
 
 class SimulatedNetwork:
@@ -29,6 +30,7 @@ class SimulatedNetwork:
         self.policy = policy or Policy()
         self.now = now
         self.agents: dict[int, FakeAgent] = {}
+        self.links: dict[int, Link] = {}
         self.recording = Recording(self.policy)
         self.answers: dict[int, Answer] = {}
         self.changes: list[Changes] = []
@@ -58,6 +60,7 @@ class SimulatedNetwork:
             self.recording.rounds.append(Round(self.now, tuple(inbox), changes.digest()))
             self.changes.append(changes)
             self.answers.update({answer.inbox: answer for answer in changes.answers})
+            self._hear()
             self._sync()
         raise AssertionError("the rounds of one instant never came to rest")
 
@@ -68,14 +71,24 @@ class SimulatedNetwork:
             self._sync()
             self.decide()
         self.now = until
+        self.decide()
 
-    def join(self, provider: int, facts: PoolFacts, key: str = "key") -> int:
+    def join(
+        self, provider: int, facts: PoolFacts, key: str = "key", link: Link | None = None
+    ) -> int:
         """Enrol a fake agent for a pool, open its session, and return the pool's id."""
         body = {"pool": facts.name, "public_key": key}
         pool = self.ask("agent", provider, body).values["agent"]
         opened = self.ask("session", pool, {"pool": to_plain(facts)})
-        self.agents[pool] = FakeAgent(pool, opened.values["epoch"], facts)
+        epoch = opened.values["epoch"]
+        self.agents[pool] = FakeAgent(pool, epoch, facts, self.policy, self.now)
+        self.links[pool] = link or Link()
         return pool
+
+    def rejoin(self, pool: int, facts: PoolFacts) -> None:
+        """Start the agent of a pool again: its work runs on, its session is a new one."""
+        opened = self.ask("session", pool, {"pool": to_plain(facts)})
+        self.agents[pool].open_session(opened.values["epoch"], self.now)
 
     def create(self, kind: str, name: str, trial_micro: int = 0, weight: int = 1) -> int:
         """Create a project or a provider and return its id."""
@@ -94,9 +107,18 @@ class SimulatedNetwork:
 
     def _sync(self) -> None:
         for pool, agent in sorted(self.agents.items()):
-            body = agent.sync(self.world, self.now)
-            if body is not None:
-                self.post("sync", pool, body)
+            body = agent.speak(self.now)
+            if body is None:
+                continue
+            carried = self.links[pool].carry(body)
+            agent.is_polling = carried.is_answered
+            for each in carried.bodies:
+                self.post("sync", pool, each)
+
+    def _hear(self) -> None:
+        for _, agent in sorted(self.agents.items()):
+            if agent.is_polling and not agent.is_silent:
+                agent.hear(self.world, self.now)
 
     def _next_instant(self) -> int:
         instants = [agent.next_at(self.now) for agent in self.agents.values()]

@@ -40,6 +40,20 @@ def waiting_inbox(connection: Connection, limit: int) -> list[InboxRow]:
     return [inbox_row(row) for row in connection.execute(query).mappings()]
 
 
+def recorded_rounds(connection: Connection) -> list[tuple[int, str, tuple[InboxRow, ...]]]:
+    """Return (instant, digest, inbox rows) of every round since the first, for a replay."""
+    taken: dict[int, list[InboxRow]] = {}
+    table = tables.inbox
+    query = select(table).where(table.c.taken_round.is_not(None)).order_by(table.c.id)
+    for row in connection.execute(query).mappings():
+        taken.setdefault(row["taken_round"], []).append(inbox_row(row))
+    rounds = select(tables.round_).order_by(tables.round_.c.number)
+    return [
+        (row["at"], row["digest"], tuple(taken.get(row["number"], ())))
+        for row in connection.execute(rounds).mappings()
+    ]
+
+
 def inbox_row(row: Any) -> InboxRow:
     """Return an inbox row from its columns."""
     return InboxRow(row["id"], row["kind"], row["actor"], row["at"], json.loads(row["body"]))

@@ -66,7 +66,7 @@ class TermsBody(Message):
     grace_s: Annotated[int, Field(ge=0, le=3600)]
     lent_cpus_milli: Annotated[int, Field(ge=0)]
     lent_memory_bytes: Annotated[int, Field(ge=0)]
-    is_own_first: int = 0
+    own_project: Annotated[str, Field(description="its jobs come before guests")] = ""
     projects: list[str] = []
 
 

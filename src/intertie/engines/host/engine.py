@@ -7,7 +7,6 @@ import re
 import select
 import shutil
 import socket
-import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class HostEngine:
         self.seccomp = self._write_seccomp()
         self.id = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         self.poke = f"intertie-{self.id}"
-        self._shims: dict[str, subprocess.Popen[bytes]] = {}
+        self._shims: dict[str, int] = {}
         self._over: dict[str, Observed] = {}
         self._socket: socket.socket | None = None
         self.listen()
@@ -117,8 +116,7 @@ class HostEngine:
         attempts.remove_groups(folder)
         _remove_tree(folder)
         self._over.pop(folder.name, None)
-        if shim := self._shims.pop(folder.name, None):
-            shim.wait()
+        self._rest(folder.name)
 
     def listen(self) -> None:
         """Hear of changes at once, unless another engine of this folder does; `wait` polls then."""
@@ -192,20 +190,35 @@ class HostEngine:
         except OSError as error:
             raise EngineUnavailable(f"no control group could be made: {error}") from error
 
-    def _spawn(self, folder: Path) -> "subprocess.Popen[bytes]":
+    def _spawn(self, folder: Path) -> int:
+        """Start the shim in a session of its own; return its process number."""
         # Not sys.executable: a virtual environment's Python looks for its packages as it starts.
         python = os.path.realpath(sys.executable)
+        null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+        argv = [python, "-I", "-S", str(SHIM), str(folder)]
         try:
-            return subprocess.Popen(
-                [python, "-I", "-S", str(SHIM), str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                cwd="/",
+            return os.posix_spawn(
+                python, argv, sandbox.LAUNCH_ENVIRONMENT, file_actions=null, setsid=True
             )
         except OSError as error:
             raise EngineUnavailable(f"no shim could be started: {error}") from error
+
+    def _rest(self, name: str) -> None:
+        """Let a shim that has written its last word end."""
+        if pid := self._shims.pop(name, 0):
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+    def _is_shim_gone(self, name: str) -> bool:
+        """Return whether a shim that this engine started has ended, and let it rest."""
+        pid = self._shims.get(name)
+        if not pid:
+            return pid == 0
+        with suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                return False
+        self._shims[name] = 0
+        return True
 
     def _observe(self, folder: Path) -> Observed | None:
         if folder.name in self._over:
@@ -213,8 +226,7 @@ class HostEngine:
         match = attempts.NAME.match(folder.name)
         if match is None or not (folder / "spec.json").exists():
             return None
-        shim = self._shims.get(folder.name)
-        is_shim_gone = shim is not None and shim.poll() is not None
+        is_shim_gone = self._is_shim_gone(folder.name)
         status = attempts.read_status(folder)
         if status is None and is_shim_gone:
             attempts.withdraw(folder, self.poke, "start_failed", "the shim did not start")

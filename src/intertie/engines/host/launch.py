@@ -52,11 +52,13 @@ class Run:
         self.child = 0
         self.inner = 0
         self.exit_status: int | None = None
+        self.forked = 0.0
         self.started = 0.0
         self.cause = ""
         self.kill_at = 0.0
         self.is_set_up = not spec["is_sandboxed"]
         self.disk_at = 0.0
+        self.half_line = b""
 
     def run(self) -> None:
         log_read, log_write = os.pipe()
@@ -82,6 +84,7 @@ class Run:
         seccomp = os.open(filters, os.O_RDONLY) if filters else -1
         named = {"{facts_fd}": str(facts_write), "{seccomp_fd}": str(seccomp)}
         argv = [named.get(word, word) for word in self.spec["argv"]]
+        self.forked = time.monotonic()
         self.child = os.fork()
         if self.child:
             return
@@ -155,9 +158,13 @@ class Run:
                 self.exit_status = status
 
     def _read_facts(self) -> bool:
-        """Read what the sandbox says of itself: its first process, then its exit code."""
+        """Read what the sandbox says of itself: its first process, then its exit code.
+
+        It says so in pieces: only a whole line counts.
+        """
         data = os.read(self.facts, 65536)
-        for line in data.decode().splitlines():
+        *lines, self.half_line = (self.half_line + data).split(b"\n")
+        for line in lines:
             with suppress(ValueError):
                 facts = json.loads(line)
                 if "child-pid" in facts:
@@ -168,9 +175,9 @@ class Run:
 
     def _note_running(self, pid: int) -> None:
         self.inner = pid
-        self.started = time.monotonic()
-        now = int(time.time() * 1000)
-        self.status.set(state="running", started_at=now, program=[pid, ticks_of(pid)])
+        self.started = self.forked
+        started_at = int((time.time() - (time.monotonic() - self.forked)) * 1000)
+        self.status.set(state="running", started_at=started_at, program=[pid, ticks_of(pid)])
 
     def _tick(self) -> None:
         """Once a second: orders, disk, and a heartbeat of the meters."""

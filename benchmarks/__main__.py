@@ -1,0 +1,33 @@
+"""Run one benchmark by its name."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from benchmarks import quote_latency, submit_to_running
+from benchmarks.table import Outcome
+
+ALL: dict[str, tuple[str, Callable[[], Outcome]]] = {
+    "submit": (submit_to_running.WHAT, submit_to_running.measure),
+    "quote": (quote_latency.WHAT, quote_latency.measure),
+}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Return 0 after printing the list or one benchmark's table and figure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", choices=["list", *ALL])
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    told = parser.parse_args(words)
+    if told.name == "list":
+        for name, (what, _) in ALL.items():
+            print(f"{name:10} {what}")
+        return 0
+    outcome = ALL[told.name][1]()
+    print(json.dumps(outcome.as_dict(), indent=2) if told.json else outcome.as_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Every "no" of a door as application/problem+json, in the language of whoever asked."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from intertie.api.faults import faults_of, is_bad_json
+from intertie.api.speech import language_of, spoken, spoken_refusal
+from intertie.control.waiting import NotDecided, Refused
+from intertie.model.refusal import Refusal
+from intertie.store.appending import KeyReused
+from intertie.wire.base import FieldError, Problem, plain
+
+PROBLEM_TYPE = "application/problem+json"
+_LOG = logging.getLogger("intertie.api")
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+class Wrong(HTTPException):
+    """A "no" of the door itself: its status, its code, and a detail by key and values."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str = "",
+        *,
+        errors: Sequence[FieldError] = (),
+        refusal: Refusal | None = None,
+        headers: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> None:
+        super().__init__(status, detail=code, headers=dict(headers or {}))
+        self.code, self.key, self.values = code, detail, values
+        self.errors, self.refusal = list(errors), refusal
+
+
+def not_found(noun: str, known_as: str) -> Wrong:
+    """Return the answer for what is not there, or is not the asker's: the two look alike."""
+    return Wrong(404, "not_found", "no_such", noun=noun, id=known_as)
+
+
+def problem(request: Request, wrong: Wrong) -> Response:
+    """Return the answer for one "no"."""
+    lang = language_of(request)
+    body = Problem(
+        type=f"/problems/{wrong.code}",
+        title=spoken(lang, f"problem.{wrong.code}"),
+        status=wrong.status_code,
+        detail=spoken(lang, f"detail.{wrong.key}", **wrong.values) if wrong.key else "",
+        code=wrong.code,
+        errors=wrong.errors,
+        refusal=spoken_refusal(wrong.refusal, lang) if wrong.refusal else None,
+    )
+    return JSONResponse(
+        plain(body),
+        wrong.status_code,
+        {**(wrong.headers or {}), "Content-Language": lang},
+        media_type=PROBLEM_TYPE,
+    )
+
+
+def refused_status(refusal: Refusal) -> tuple[int, str]:
+    """Return the status and code under which a refusal of a round travels."""
+    if refusal.code == "fenced_out":
+        return 409, "fenced_out"
+    if refusal.code == "name_taken":
+        return 409, "conflict"
+    return 422, "refused"
+
+
+def install(app: FastAPI) -> None:
+    """Turn every error of the app into a problem."""
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(NotDecided, _not_decided)
+    app.add_exception_handler(KeyReused, _key_reused)
+    app.add_exception_handler(Exception, _unknown)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if not isinstance(error, Wrong):
+        code = _CODES.get(error.status_code, "bad_request")
+        error = Wrong(error.status_code, code, headers=error.headers)
+    return problem(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    lang = language_of(request)
+    code = "bad_json" if is_bad_json(error.errors()) else "bad_request"
+    if code == "bad_request" and any("spec" in fault["loc"] for fault in error.errors()):
+        code = "bad_spec"
+    return problem(request, Wrong(422, code, errors=faults_of(error.errors(), lang)))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    status, code = refused_status(error.refusal)
+    return problem(request, Wrong(status, code, refusal=error.refusal))
+
+
+async def _not_decided(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotDecided)
+    headers = {"Retry-After": "1"}
+    return problem(request, Wrong(503, "decider_silent", "not_decided", headers=headers))
+
+
+async def _key_reused(request: Request, error: Exception) -> Response:
+    return problem(request, Wrong(409, "idempotency_conflict", "key_reused"))
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    number = uuid4().hex[:12]
+    _LOG.error("%s %s failed (%s)", request.method, request.url.path, number, exc_info=error)
+    return problem(request, Wrong(500, "internal", "internal", id=number))

@@ -1,0 +1,40 @@
+"""Codes and values as text in the language of whoever asked."""
+
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from intertie.catalogue.texts import negotiate, text
+from intertie.model.refusal import Refusal
+from intertie.wire.base import RefusalBody, RelaxationBody
+
+
+def language_of(request: HTTPConnection) -> str:
+    """Return the best language for the Accept-Language of a request."""
+    return negotiate(request.headers.get("accept-language"))
+
+
+def spoken(lang: str, key: str, **values: Any) -> str:
+    """Return the text of a key, or its last word where the catalogue is older than the code."""
+    try:
+        return text(lang, key, **values)
+    except KeyError:
+        return key.rpartition(".")[2].replace("_", " ")
+
+
+def spoken_refusal(refusal: Refusal, lang: str) -> RefusalBody:
+    """Return a refusal with its relaxation as code, values and text."""
+    relaxation = None
+    if refusal.relaxation is not None:
+        change = refusal.relaxation
+        relaxation = RelaxationBody(
+            code=change.code,
+            values=change.values,
+            text=spoken(lang, f"relaxation.{change.code}", **change.values),
+        )
+    return RefusalBody(
+        code=refusal.code,
+        values=refusal.values,
+        text=spoken(lang, f"refusal.{refusal.code}", **refusal.values),
+        relaxation=relaxation,
+    )

@@ -1,0 +1,145 @@
+"""What moves on a job's page: its events and the log of one of its tasks."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from nicegui import ui
+
+from intertie.client import Intertie
+from intertie.console.following import Follower
+from intertie.console.frame import Frame
+from intertie.console.parts import section
+from intertie.console.problems import title_of
+from intertie.console.speech import plain_line
+from intertie.wire.jobs import JobEvent, JobView, TaskView
+
+LINES_MAX = 2_000
+EVENTS_MAX = 200
+LOOK_S = 0.5
+
+
+async def _nothing() -> None:
+    """Do nothing; stands in until the page says what is to be done at news."""
+
+
+class EventList:
+    """The job's events as they happen, newest first."""
+
+    def __init__(self, frame: Frame, job_id: str) -> None:
+        self.on_news: Callable[[], Awaitable[None]] = _nothing
+        self._frame = frame
+        self._shown: deque[ui.element] = deque()
+        section(frame.say("job.events"), frame.say("job.events_note"))
+        self._place = ui.element("div").classes("console-events").props("aria-live=polite")
+
+        def read(network: Intertie) -> Iterator[JobEvent]:
+            return network.events(job_id, follow=True)
+
+        self._follower = Follower(frame.visit.visitor, frame.speech.lang, read)
+        ui.context.client.on_delete(self._follower.close)
+        self._timer = ui.timer(LOOK_S, self._look)
+
+    async def _look(self) -> None:
+        is_over = self._follower.is_over
+        news = self._follower.take()
+        for event in news[-EVENTS_MAX:]:
+            self._add(event)
+        if news:
+            await self.on_news()
+        if is_over:
+            self._timer.cancel()
+
+    def _add(self, event: JobEvent) -> None:
+        with self._place, ui.element("div").classes("console-event") as row:
+            ui.label(self._frame.speech.moment(event.at)).classes("console-event-at")
+            ui.label(event.text or self._frame.speech.word("event", event.code))
+        row.move(target_index=0)
+        self._shown.append(row)
+        while len(self._shown) > EVENTS_MAX:
+            self._shown.popleft().delete()
+
+
+class LogView:
+    """The output of one task as it is written; the newest `LINES_MAX` lines of it."""
+
+    def __init__(self, frame: Frame, job_id: str) -> None:
+        self._frame, self._job_id = frame, job_id
+        self._follower: Follower[str] | None = None
+        self._rest = ""
+        self._lines = 0
+        section(frame.say("job.log"))
+        self._choice = ui.select({}, label=frame.say("column.task"), on_change=self._choose)
+        self._choice.props("dense outlined options-dense").classes("w-64")
+        self._choice.set_visibility(False)
+        self._log = ui.log(max_lines=LINES_MAX).classes("console-log")
+        self._log.props("role=log")
+        self._note = ui.label(frame.say("job.log_none")).classes("console-note")
+        self._timer = ui.timer(LOOK_S, self._look)
+        ui.context.client.on_delete(self.close)
+
+    def offer(self, tasks: list[TaskView], job: JobView) -> None:
+        """Offer the tasks that have begun; follow the first of them."""
+        begun = [task for task in tasks if task.attempts]
+        names = {task.index: self._name(task) for task in begun}
+        if not names:
+            return
+        self._choice.set_visibility(job.task_count > 1)
+        if names != self._choice.options:
+            chosen = self._choice.value
+            self._choice.set_options(names, value=next(iter(names)) if chosen is None else chosen)
+
+    def close(self) -> None:
+        if self._follower is not None:
+            self._follower.close()
+
+    def _name(self, task: TaskView) -> str:
+        values = ", ".join(f"{name}={value}" for name, value in task.values.items())
+        state = self._frame.speech.word("state", task.state)
+        return f"{task.index} · {state} · {values}" if values else f"{task.index} · {state}"
+
+    def _choose(self, event: Any) -> None:
+        if event.value is None:
+            return
+        self.close()
+        task = int(event.value)
+        self._log.clear()
+        self._rest, self._lines = "", 0
+
+        def read(network: Intertie) -> Iterator[str]:
+            return network.logs(self._job_id, task, follow=True)
+
+        self._follower = Follower(self._frame.visit.visitor, self._frame.speech.lang, read)
+        self._note.set_text(self._frame.say("job.log_none"))
+        self._note.set_visibility(True)
+
+    def _look(self) -> None:
+        follower = self._follower
+        if follower is None:
+            return
+        is_over = follower.is_over
+        text = self._rest + "".join(follower.take())
+        whole, newline, self._rest = text.rpartition("\n")
+        if is_over and self._rest:
+            whole, newline, self._rest = f"{whole}{newline}{self._rest}", "\n", ""
+        if newline:
+            self._add(whole)
+        if is_over:
+            self._finish(follower)
+
+    def _add(self, text: str) -> None:
+        lines = text.split("\n")[-LINES_MAX:]
+        self._lines += len(lines)
+        self._log.push("\n".join(plain_line(line) or "\u00a0" for line in lines))
+        self._note.set_visibility(self._lines > LINES_MAX)
+        self._note.set_text(self._frame.say("job.log_cut", lines=LINES_MAX))
+
+    def _finish(self, follower: Follower[str]) -> None:
+        self._follower = None
+        follower.close()
+        if follower.error is not None:
+            self._note.set_text(title_of(follower.error.problem, self._frame.speech))
+            self._note.set_visibility(True)
+        elif not self._lines:
+            self._note.set_text(self._frame.say("job.log_empty"))
+            self._note.set_visibility(True)
