@@ -244,7 +244,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._reply(self._get)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self._reply(self._get)
 
     def _post(self, body: bytes) -> Any:
         network = self.network

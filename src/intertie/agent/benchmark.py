@@ -1,7 +1,10 @@
 """`cpu@1` measured: a fixed-work program in the same sandbox and limits as a job."""
 
 import json
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from math import exp, log
@@ -16,6 +19,7 @@ from intertie.agent.log import event
 from intertie.catalogue.profiles import Profile, read_profile
 from intertie.engines.host.engine import HostEngine
 from intertie.engines.host.facts import cpu_model
+from intertie.engines.protocol import Observed
 from intertie.model.parties import Score
 from intertie.model.units import GIB, MIB
 from intertie.wire.sync import LeaseBody
@@ -23,6 +27,8 @@ from intertie.wire.sync import LeaseBody
 PROFILE = "cpu@1"
 PROGRAM = Path(__file__).with_name("cpu_program.py")
 LIMIT_S = 120
+TRIES_MAX = 3
+QUIET = 0.9  # the part of its promised share that the program got; less means it was disturbed
 
 
 @dataclass(frozen=True)
@@ -74,21 +80,43 @@ def score_of(profile: Profile, runs: dict[str, list[int]]) -> Score | None:
 
 
 def _measure(engine: HostEngine) -> dict[str, list[int]]:
-    """Run the program once; nobody else on this machine measures meanwhile."""
-    with Path(gettempdir(), "intertie-benchmark.lock").open("a") as lock:
+    """Run the program, again if the machine was busy meanwhile; the quietest time counts."""
+    best: tuple[float, dict[str, list[int]]] = (-1.0, {})
+    with _nobody_else_measures():
+        for _ in range(TRIES_MAX):
+            seen, runs = _run_once(engine)
+            share = engine.settings.speed_percent / 100 if engine.limits.abilities else 1.0
+            quiet = seen.cpu_ms / max(1.0, seen.ran_ms * share)
+            best = max(best, (quiet, runs), key=lambda each: each[0])
+            if quiet >= QUIET:
+                break
+            event("benchmark disturbed: the machine is busy", got_percent=round(quiet * 100))
+    return best[1]
+
+
+def _run_once(engine: HostEngine) -> tuple[Observed, dict[str, list[int]]]:
+    for left in engine.observe():  # by an agent that was killed while it measured
+        engine.forget(left.lease, left.token)
+    token = time.time_ns() // 1_000_000
+    folder = engine.folder("benchmark", token)
+    (folder / "work").mkdir(parents=True)
+    (folder / "work" / PROGRAM.name).write_bytes(PROGRAM.read_bytes())
+    try:
+        engine.start("benchmark", token, _body())
+        while (seen := engine.observe()[-1]).state != "over":
+            engine.wait(0.5)
+        return seen, _read_runs((folder / "log").read_text())
+    finally:
+        engine.forget("benchmark", token)
+        rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _nobody_else_measures() -> Iterator[None]:
+    """Wait until no other agent on this machine measures."""
+    with Path(gettempdir(), f"intertie-benchmark-{os.getuid()}.lock").open("a") as lock:
         flock(lock, LOCK_EX)
-        token = time.time_ns() // 1_000_000
-        folder = engine.folder("benchmark", token)
-        (folder / "work").mkdir(parents=True)
-        (folder / "work" / PROGRAM.name).write_bytes(PROGRAM.read_bytes())
-        try:
-            engine.start("benchmark", token, _body())
-            while (seen := engine.observe()) and seen[0].state != "over":
-                engine.wait(0.5)
-            return _read_runs((folder / "log").read_text())
-        finally:
-            engine.forget("benchmark", token)
-            rmtree(folder, ignore_errors=True)
+        yield
 
 
 def _body() -> LeaseBody:

@@ -39,9 +39,10 @@ _KEY_BYTES = 32
 
 
 @router.post(
-    "", status_code=201, summary="Enrol an agent's key with a one-time token", responses=problems(
-        401, 409, 413, 422, 503
-    )
+    "",
+    status_code=201,
+    summary="Enrol an agent's key with a one-time token",
+    responses=problems(401, 409, 413, 422, 503),
 )
 async def enrol(
     door: TheDoor,
@@ -148,9 +149,7 @@ def _is_news(wanted: Wanted, said: Sync) -> bool:
     return is_overtaken or wants_full or wanted.digest() != said.wanted_digest
 
 
-def _answer(
-    door: Door, wanted: Wanted, sent: dict[int, LeaseBody], said: Sync
-) -> SyncAnswer:
+def _answer(door: Door, wanted: Wanted, sent: dict[int, LeaseBody], said: Sync) -> SyncAnswer:
     policy = door.policy
     return SyncAnswer(
         incarnation=wanted.incarnation,
@@ -186,10 +185,10 @@ def _spend(door: Door, token: str) -> int | None:
 def _spent_by(door: Door, asked: dict[str, str], key: str | None) -> int:
     """Return the provider when this enrolment was asked before, to the letter."""
     with reading.snapshot(door.engine) as connection:
-        found = reading.find_enrolment(connection, key or asked["token_hash"])
-    if found is None or found[1] != asked:
+        found = reading.enroller(connection, key or asked["token_hash"], asked)
+    if found is None:
         raise Wrong(401, "enrol_token_unknown", "enrol_token_unknown")
-    return found[0]
+    return found
 
 
 def _check_key(text: str) -> None:

@@ -16,7 +16,7 @@ from string import Formatter
 from typing import Any
 
 DEFAULT = "en"
-WORDS = ("state", "outcome", "cause", "ability", "source")
+WORDS = ("state", "outcome", "cause", "ability", "source", "noun")
 
 _FOLDER = Path(__file__).parent / "texts"
 _DURATION_UNITS = {"en": ("d", "h", "min", "s"), "zh-CN": ("天", "小时", "分", "秒")}

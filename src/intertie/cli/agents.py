@@ -20,10 +20,10 @@ Settings = Annotated[Path, typer.Argument(help="cli.option.settings", metavar="S
 
 def run(session: Session, settings: Settings) -> int:
     """Run an agent in the foreground with a settings file, until it is told to stop."""
-    _read(settings)
+    told = _read(settings)
     from intertie.agent import main
 
-    return main.run(settings) or exits.DONE
+    return main.run(told) or exits.DONE
 
 
 def check(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import deque
 from typing import Annotated
 
 import typer
@@ -32,9 +32,9 @@ def show(
 
     from intertie.cli.render_ledger import accounts_table, transactions_table
 
-    every = session.network.transactions(limit=500 if job else min(limit, 500))
+    every = session.network.transactions(limit=500)
     wanted = (booked for booked in every if job in (None, booked.job))
-    booked = list(itertools.islice(wanted, limit))
+    booked = list(deque(wanted, maxlen=limit))  # the oldest come first; the latest are shown
     accounts = [] if session.as_json else list(session.network.accounts())
     lang = session.lang
     session.show(

@@ -152,7 +152,7 @@ def _run(run: Run, session: Session, given: dict[str, Any]) -> int:
         session.fail(error)
         return exits.code_of_error(error)
     except KeyboardInterrupt:
-        session.err.print(session.text("problem.interrupted"))
+        session.interrupt()
         return exits.INTERRUPTED
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise

@@ -134,7 +134,7 @@ def _place(stage: Stage, teller: Teller) -> None:
     _refusal(stage, teller)
     _wait_for_places(stage)
     columns = Columns(teller.lang, text(teller.lang, "demo.place.table"))
-    columns.word("project").number("task").word("pool").number("price_core").number("held")
+    columns.word("project").word("task").word("pool").number("price_core").number("held")
     rows, prices, holds = [], [], []
     for name, client in stage.projects.items():
         for event in client.events(stage.jobs[name]):

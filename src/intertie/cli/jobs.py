@@ -69,7 +69,9 @@ def logs(
 def cancel(session: Session, job_id: JobId) -> None:
     """Cancel a job; what ran until now is paid."""
     found = session.network.cancel(job_id)
-    session.show(found, lambda: session.text("cli.jobs.cancelling", job=found.id))
+    is_over = found.outcome not in ("none", "cancelled")
+    key = "cli.jobs.over" if is_over else "cli.jobs.cancelling"
+    session.show(found, lambda: session.text(key, job=found.id, outcome=found.outcome))
 
 
 def results(

@@ -68,3 +68,7 @@ def _usage_problem(error: Any) -> str:
     message = error.format_message()
     problem = problem_of("bad_option", "The command line is wrong", message, status=0)
     return problem.model_dump_json(by_alias=True, indent=2)
+
+
+if __name__ == "__main__":
+    app()

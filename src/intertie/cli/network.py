@@ -55,9 +55,9 @@ def demo(
     ),
 ) -> int:
     """Tell the whole story with three providers and two projects."""
-    from intertie.cli import demo as story
+    from intertie.cli.demo import demo as tell
 
-    return story.demo(out=out, lang=session.lang, as_json=session.as_json)
+    return tell(out=out, lang=session.lang, as_json=session.as_json)
 
 
 def whoami(session: Session) -> None:

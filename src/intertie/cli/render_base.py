@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from intertie.catalogue.texts import credits_of, duration_of, has_text, text
+from intertie.catalogue.texts import credits_of, duration_of, has_text, moment_of, text
 from intertie.wire.base import RefusalBody, RelaxationBody
 
 STYLES = {
@@ -40,7 +40,8 @@ class Columns:
 
     def word(self, key: str, fixed: bool = False) -> "Columns":
         """Add a column of words, which may fold; `fixed` for ids and times, which may not."""
-        self.table.add_column(self._heading(key), no_wrap=fixed, overflow="fold")
+        heading = self._heading(key).replace(" (", "\n(").replace("（", "\n（")
+        self.table.add_column(heading, no_wrap=fixed, overflow="fold")
         return self
 
     def number(self, key: str) -> "Columns":
@@ -67,6 +68,18 @@ class Columns:
 
     def _heading(self, key: str) -> str:
         return text(self.lang, f"cli.column.{key}")
+
+
+def where(provider: str, pool: str) -> str:
+    """Return a pool with its provider: once if they share a name, on two lines if it is long."""
+    if provider == pool:
+        return provider
+    return f"{provider}/{pool}" if len(provider) + len(pool) < 18 else f"{provider}/\n{pool}"
+
+
+def short_moment(instant_ms: int) -> str:
+    """Return an instant in local time without its year, for narrow columns."""
+    return moment_of(instant_ms)[5:]
 
 
 def state_text(state: str, lang: str, group: str = "state") -> Text:

@@ -16,6 +16,7 @@ from intertie.cli.render_base import (
     seconds_cell,
     short_duration,
     state_text,
+    where,
 )
 from intertie.wire.jobs import FileView, JobEvent, JobView, TaskView, WhyView
 
@@ -77,7 +78,7 @@ def why_view(why: WhyView, lang: str) -> RenderableType:
         lines.append(
             columns.rows(
                 [
-                    f"{pool.provider}/{pool.pool}",
+                    where(pool.provider, pool.pool),
                     refusal_text(pool.refusal, lang),
                     relaxation_text(pool.refusal.relaxation, lang) or "–",
                 ]

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from intertie.catalogue.texts import credits_of, has_text, moment_of, text
-from intertie.cli.render_base import Columns, credit_cells
+from intertie.catalogue.texts import credits_of, has_text, text
+from intertie.cli.render_base import Columns, credit_cells, short_moment
 from intertie.wire.money import AccountView, LedgerCheck, TransactionView
 from intertie.wire.parties import ProjectView
 
@@ -59,7 +59,7 @@ def transactions_table(
     for booked in transactions:
         kind = _kind("transaction", booked.kind, lang)
         for at, posting in enumerate(booked.postings):
-            first = [booked.id, moment_of(booked.at), kind] if not at else ["", "", ""]
+            first = [booked.id, short_moment(booked.at), kind] if not at else ["", "", ""]
             source = names.get(posting.source, posting.source)
             destination = names.get(posting.destination, posting.destination)
             rows.append([*first, source, destination, next(amounts), booked.job or "–"])

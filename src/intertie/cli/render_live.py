@@ -36,7 +36,7 @@ def live_view(
     head = Text(f"{job.id} {job.name} · ", style="bold").append(job_state(job, lang))
     told = {"done": done, "total": job.task_count, "waiting": waiting}
     head.append(" · " + text(lang, "cli.live.tasks", **told), style="not bold")
-    head.append(" · " + short_duration(elapsed_s, lang), style="not bold")
+    head.append(" · " + short_duration(int(elapsed_s), lang), style="not bold")
     head.append(" · " + text(lang, "cli.run.cost", cost_micro=job.spent_micro), style="not bold")
     parts: list[RenderableType] = [
         head,

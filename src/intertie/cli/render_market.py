@@ -15,9 +15,10 @@ from intertie.cli.render_base import (
     relaxation_text,
     seconds_cell,
     state_text,
+    where,
 )
 from intertie.model.units import GIB
-from intertie.wire.market import LostOfferView, OfferView, OptionView, QuoteView
+from intertie.wire.market import LostOfferView, OfferView, OptionView, PricedPoolView, QuoteView
 from intertie.wire.parties import PoolView, ProviderView
 
 UNVERIFIED = "*"
@@ -85,7 +86,7 @@ def options_table(options: Sequence[OptionView], lang: str) -> Table:
         rows.append(
             [
                 Text(option.code, style="bold green" if option.is_chosen else ""),
-                "\n".join(f"{pool.provider}/{pool.pool}" for pool in option.pools),
+                "\n".join(_on_one_line(pool) for pool in option.pools),
                 "\n".join(str(pool.task_count) for pool in option.pools),
                 "\n".join(seconds_cell(pool.task_s) for pool in option.pools),
                 "\n".join(prices),
@@ -104,7 +105,7 @@ def lost_table(lost: Sequence[LostOfferView], lang: str) -> Table:
     columns.word("why_not").word("would_help")
     return columns.rows(
         [
-            f"{offer.provider}/{offer.pool}",
+            where(offer.provider, offer.pool),
             refusal_text(offer.refusal, lang),
             relaxation_text(offer.refusal.relaxation, lang) or "–",
         ]
@@ -115,18 +116,16 @@ def lost_table(lost: Sequence[LostOfferView], lang: str) -> Table:
 def providers_table(providers: Sequence[ProviderView], lang: str) -> Table:
     """Return every pool of every provider: heard or not, what it lends and what is used."""
     columns = Columns(lang, text(lang, "cli.providers.title"))
-    columns.word("provider").word("pool_name").word("state", fixed=True).word("engine").word(
-        "region"
-    )
+    columns.word("pool").word("state", fixed=True).word("engine").word("region")
     columns.number("cores").number("lent").number("used").number("tasks").number("score")
     columns.number("earned")
     earned = credit_cells([provider.earned_micro for provider in providers])
     rows: list[list[str | Text]] = []
     for provider, credit in zip(providers, earned, strict=True):
-        pools = [_pool_cells(pool, lang) for pool in provider.pools]
-        nothing: list[list[str | Text]] = [["–"] * 9]
+        pools = [_pool_cells(provider, pool, lang) for pool in provider.pools]
+        nothing: list[list[str | Text]] = [[provider.name, *["–"] * 8]]
         for at, cells in enumerate(pools or nothing):
-            rows.append([provider.name if not at else "", *cells, credit if not at else ""])
+            rows.append([*cells, credit if not at else ""])
     return columns.rows(rows)
 
 
@@ -137,17 +136,17 @@ def not_enforced_lines(providers: Sequence[ProviderView], lang: str) -> Text:
         for pool in provider.pools:
             if pool.not_enforced:
                 what = ", ".join(_ability(name, lang) for name in pool.not_enforced)
-                where = f"{provider.name}/{pool.name}"
-                lines.append(text(lang, "cli.providers.not_enforced", pool=where, what=what))
+                told = {"pool": f"{provider.name}/{pool.name}", "what": what}
+                lines.append(text(lang, "cli.providers.not_enforced", **told))
     return Text("\n".join(lines), style="yellow")
 
 
 def _where(offer: OfferView, unit: str, lang: str) -> Text:
     """Return the pool, and below it what one unit is where pools differ in it."""
-    where = Text(f"{offer.provider}/{offer.pool}")
+    cell = Text(where(offer.provider, offer.pool))
     if unit == "unit":
-        where.append("\n" + (offer.device_class or text(lang, "cli.core")), style="dim")
-    return where
+        cell.append("\n" + (offer.device_class or text(lang, "cli.core")), style="dim")
+    return cell
 
 
 def _speed(offer: OfferView) -> str:
@@ -168,6 +167,10 @@ def _offer_state(offer: OfferView, lang: str) -> Text:
     return state_text(offer.state if offer.pool_state == "online" else offer.pool_state, lang)
 
 
+def _on_one_line(pool: PricedPoolView) -> str:
+    return where(pool.provider, pool.pool).replace("\n", "")
+
+
 def _marks(option: OptionView, lang: str) -> Text:
     marks = Text()
     for is_so, key, style in (
@@ -183,10 +186,10 @@ def _marks(option: OptionView, lang: str) -> Text:
     return marks
 
 
-def _pool_cells(pool: PoolView, lang: str) -> list[str | Text]:
+def _pool_cells(provider: ProviderView, pool: PoolView, lang: str) -> list[str | Text]:
     score = "–" if pool.score is None else f"{pool.score:.2f}"
     return [
-        pool.name,
+        where(provider.name, pool.name),
         state_text(pool.state, lang),
         pool.engine,
         pool.region,

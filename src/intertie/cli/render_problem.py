@@ -2,10 +2,12 @@
 
 from rich.text import Text
 
-from intertie.catalogue.texts import has_text, text
+from intertie.catalogue.texts import DEFAULT, has_text, text
 from intertie.cli.render_base import refusal_text, relaxation_text
 from intertie.cli.session import title_of
-from intertie.wire.base import Problem
+from intertie.client import IntertieError
+from intertie.client.errors import Fault
+from intertie.wire.base import FieldError, Problem
 
 
 def problem_lines(problem: Problem, lang: str) -> Text:
@@ -24,3 +26,22 @@ def problem_lines(problem: Problem, lang: str) -> Text:
         helps = relaxation_text(problem.refusal.relaxation, lang)
         lines.append(f"\n  → {helps}" if helps else "", style="not bold green")
     return lines
+
+
+def spoken_faults(error: IntertieError, lang: str) -> Problem:
+    """Return the problem with what the SDK found wrong said in the language, where it can be."""
+    faults = getattr(error, "faults", ())
+    if lang == DEFAULT or len(faults) != len(error.errors):
+        return error.problem
+    spoken = [
+        FieldError(field=was.field, message=_fault_text(fault, was.message, lang))
+        for was, fault in zip(error.errors, faults, strict=True)
+    ]
+    return error.problem.model_copy(update={"errors": spoken})
+
+
+def _fault_text(fault: Fault, otherwise: str, lang: str) -> str:
+    try:
+        return text(lang, f"fault.{fault.kind}", **fault.values)
+    except KeyError:
+        return otherwise

@@ -70,11 +70,12 @@ def totals(receipt: Receipt, lang: str) -> Table:
     amounts = {
         "paid": receipt.paid_micro,
         "fee": receipt.fee_micro,
-        "held": receipt.held_micro,
         "released": receipt.released_micro,
     }
     if receipt.quoted_micro is not None:
         amounts["quoted"] = receipt.quoted_micro
+    if receipt.held_micro:
+        amounts["held"] = receipt.held_micro
     unit = text(lang, "cli.credits")
     for key, cell in zip(amounts, credit_cells(list(amounts.values())), strict=True):
         grid.add_row(text(lang, f"cli.receipt.{key}"), cell, unit)

@@ -106,7 +106,7 @@ def follow(session: Session, job: JobView, to: Path | None) -> int:
     try:
         ended = watch(session, job)
     except KeyboardInterrupt:
-        session.err.print(session.text("cli.run.left", job=job.id), markup=False)
+        session.interrupt(session.text("cli.run.left", job=job.id))
         return exits.INTERRUPTED
     if to is not None and ended.outcome == "done":
         session.network.results(ended, to)

@@ -78,9 +78,20 @@ class Session:
         if self.as_json:
             print(as_json(error.problem), file=self.err.file)
         else:
-            from intertie.cli.render_problem import problem_lines
+            from intertie.cli.render_problem import problem_lines, spoken_faults
 
-            self.err.print(problem_lines(error.problem, self.lang), highlight=False)
+            problem = spoken_faults(error, self.lang)
+            self.err.print(problem_lines(problem, self.lang), highlight=False)
+
+    def interrupt(self, told: str = "") -> None:
+        """Say on stderr that Ctrl-C ended this call, and what goes on without it."""
+        from intertie.client.errors import problem_of
+
+        title = self.text("problem.interrupted")
+        if self.as_json:
+            print(as_json(problem_of("interrupted", title, told)), file=self.err.file)
+        else:
+            self.err.print(told or title, markup=False)
 
     @contextmanager
     def waiting(self, key: str) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """What the SDK raises: one named error for each kind of "no", each with the problem as a value."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from intertie.wire.base import FieldError, Problem, RefusalBody
@@ -33,8 +34,19 @@ class IntertieError(Exception):
         return readable(self.problem)
 
 
+@dataclass(frozen=True)
+class Fault:
+    """One wrong field by the kind of its fault, for whoever speaks another language than ours."""
+
+    field: str
+    kind: str
+    values: dict[str, Any]
+
+
 class BadInput(IntertieError):
     """Something in the request is wrong; `errors` names each field and its fix."""
+
+    faults: tuple[Fault, ...] = ()
 
 
 class SpecError(BadInput):

@@ -19,6 +19,7 @@ from intertie.wire.jobs import (
     JobEvent,
     JobView,
     Receipt,
+    RefusedView,
     SubmitJob,
     TaskView,
     WhyView,
@@ -30,6 +31,7 @@ from intertie.wire.parties import (
     Created,
     CreateProject,
     CreateProvider,
+    HealthView,
     ProjectView,
     ProviderView,
     TopUp,
@@ -217,6 +219,10 @@ class Intertie:
         """Return what a job used and cost, from both meters, and where the money went."""
         return self._one(f"jobs/{_id(job)}/receipt", Receipt)
 
+    def refusals(self) -> Iterator[RefusedView]:
+        """Return what the network refused, and why; nothing came of these requests."""
+        return self._pages("refusals", RefusedView)
+
     # The market and the parties.
 
     def me(self) -> WhoAmI:
@@ -287,9 +293,9 @@ class Intertie:
         """Return the proof of the books, recomputed from the first posting."""
         return self._one("ledger/check", LedgerCheck)
 
-    def health(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._transport.get("health")
-        return found
+    def health(self) -> HealthView:
+        """Return whether the network is there and its decider takes what is asked."""
+        return self._one("health", HealthView)
 
     def _one(self, path: str, kind: type[M]) -> M:
         return kind.model_validate(self._transport.get(path))

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from intertie.client.errors import BadInput, SpecError, problem_of
+from intertie.client.errors import BadInput, Fault, SpecError, problem_of
 from intertie.wire.base import FieldError
 from intertie.wire.jobspec import ArraySpec, JobSpec, ResourcesSpec
 
 M = TypeVar("M", bound=BaseModel)
+E = TypeVar("E", bound=BadInput)
 SpecSource = JobSpec | Mapping[str, Any] | str | Path
 
 SPEC_BYTES_MAX = 4 * 1024 * 1024
@@ -58,9 +59,8 @@ def checked(kind: type[M], told: Mapping[str, Any]) -> M:
         return kind.model_validate(told)
     except ValidationError as error:
         title = "The request is wrong"
-        raise BadInput(
-            problem_of("bad_request", title, errors=_faults(error), status=422)
-        ) from None
+        problem = problem_of("bad_request", title, errors=_field_errors(error), status=422)
+        raise _with_faults(BadInput(problem), error) from None
 
 
 def body_of(message: BaseModel) -> dict[str, Any]:
@@ -103,15 +103,13 @@ def _check(data: dict[str, Any], base: Path, workdir: str | Path | None) -> Load
     named = data.pop("workdir", "")
     if not isinstance(named, str | Path):
         field = FieldError(field="workdir", message=f"name a folder, not {named!r}")
-        raise _wrong("1 field is wrong", [field])
+        raise _wrong("", [field])
     if _is_hash(named) and not workdir:
         data["workdir"] = str(named)
     try:
         spec = JobSpec.model_validate(data)
     except ValidationError as error:
-        faults = _faults(error)
-        count = f"{len(faults)} field is" if len(faults) == 1 else f"{len(faults)} fields are"
-        raise _wrong(f"{count} wrong", faults) from None
+        raise _with_faults(_wrong("", _field_errors(error)), error) from None
     folder = "" if _is_hash(named) else named
     return LoadedSpec(spec, _folder(workdir, Path()) or _folder(folder, base))
 
@@ -126,17 +124,28 @@ def _folder(named: str | Path | None, base: Path) -> Path | None:
     folder = base / Path(named).expanduser()
     if not folder.is_dir():
         field = FieldError(field="workdir", message=f"there is no folder {folder}")
-        raise _wrong("1 field is wrong", [field])
+        raise _wrong("", [field])
     return folder
 
 
-def _faults(error: ValidationError) -> list[FieldError]:
-    return [_fault(fault) for fault in error.errors(include_url=False)]
+def _with_faults(wrong: E, error: ValidationError) -> E:
+    wrong.faults = tuple(
+        Fault(_where(fault), fault["type"], {**fault.get("ctx", {}), "given": repr(fault["input"])})
+        for fault in error.errors(include_url=False)
+    )
+    return wrong
 
 
-def _fault(fault: Any) -> FieldError:
+def _where(fault: Any) -> str:
+    return ".".join(str(part) for part in fault["loc"]) or "job"
+
+
+def _field_errors(error: ValidationError) -> list[FieldError]:
+    return [_field_error(fault) for fault in error.errors(include_url=False)]
+
+
+def _field_error(fault: Any) -> FieldError:
     """Return one fault of pydantic's as a field and its fix."""
-    where = ".".join(str(part) for part in fault["loc"])
     kind, given, context = fault["type"], fault["input"], fault.get("ctx", {})
     message = str(fault["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
@@ -152,7 +161,7 @@ def _fault(fault: Any) -> FieldError:
         message = f"it must be {form.get(kind, 'a group of fields')}, not {given!r}"
     elif not message.startswith(("give", "write", "add", "it ")) and kind != "value_error":
         message = f"{message[:1].lower()}{message[1:]}, not {given!r}"
-    return FieldError(field=where or "job", message=message)
+    return FieldError(field=_where(fault), message=message)
 
 
 def _meant(name: str) -> str:

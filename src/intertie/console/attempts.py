@@ -22,9 +22,9 @@ def show_attempts(speech: Speech, tasks: list[TaskView]) -> None:
         Column("agent", say("column.agent_s"), is_number=True),
         Column("network", say("column.network_s"), is_number=True),
         Column("amount", say("column.amount"), is_number=True),
-        Column("placed", say("column.placed_at")),
-        Column("started", say("column.started_at")),
-        Column("ended", say("column.ended_at")),
+        Column("placed", speech.clock("column.placed_at")),
+        Column("started", speech.clock("column.started_at")),
+        Column("ended", speech.clock("column.ended_at")),
     ]
     rows = [
         _row(task, number, attempt, speech)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -10,12 +11,12 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
-from intertie.client import Intertie, IntertieError
+from intertie.client import IntertieError
 from intertie.client.blobs import fetch
 from intertie.client.errors import NotFound, problem_of
 from intertie.client.transport import Transport
 from intertie.console.frame import in_thread
-from intertie.console.speech import Speech, Text, negotiate
+from intertie.console.speech import Speech, Text, negotiate, zone_of
 from intertie.console.visitors import Visitor, Visitors
 from intertie.wire.base import Problem
 from intertie.wire.jobs import FileView
@@ -34,8 +35,6 @@ class Doors:
 
     def speech(self, request: Request) -> Speech:
         """Return the language that the visitor chose, else the one that the browser asks for."""
-        from intertie.console.speech import zone_of
-
         chosen = request.session.get("lang")
         if chosen not in self.languages:
             chosen = negotiate(request.headers.get("accept-language", ""), self.languages)
@@ -46,8 +45,8 @@ class Doors:
 
     def add_routes(self, app: FastAPI) -> None:
         """Add the routes to an app."""
-        app.post("/sign-in", include_in_schema=False)(self.sign_in)
-        app.post("/sign-out", include_in_schema=False)(self.sign_out)
+        app.post("/session", include_in_schema=False)(self.sign_in)
+        app.post("/session/end", include_in_schema=False)(self.sign_out)
         app.get("/language/{lang}", include_in_schema=False)(self.choose_language)
         app.get("/jobs/{job}/files/{task}/{path:path}", include_in_schema=False)(self.download)
 
@@ -112,20 +111,14 @@ def take_problem(request: Request) -> Problem | None:
 
 def _fetch(visitor: Visitor, lang: str, job: str, task: int, path: str, folder: Path) -> Path:
     """Return where the file was put, once its content has the hash that the network promised."""
-    network: Intertie = visitor.network(lang)
-    found: FileView | None = next(
-        (
-            file
-            for file in network.files(quote(job, safe=""))
-            if (file.task, file.path) == (task, path)
-        ),
-        None,
-    )
+    job_id = quote(job, safe="")
+    files: Iterator[FileView] = visitor.network(lang).files(job_id)
+    found = next((file for file in files if (file.task, file.path) == (task, path)), None)
     if found is None:
         raise NotFound(problem_of("not_found", f"There is no file {path!r}", status=404))
     transport = Transport(visitor.url, visitor.token, lang)
     try:
-        return fetch(transport, quote(job, safe=""), found, folder)
+        return fetch(transport, job_id, found, folder)
     finally:
         transport.close()
 

@@ -152,7 +152,6 @@ def begin_page(speech: Speech, title: str) -> None:
     ui.context.client.page = page
     ui.page_title(f"{title} · {speech.say('product.name')}")
     ui.add_css(CSS)
-    ui.colors(primary="#1f6f5c", secondary="#5c6b73", positive="#2e7d32", negative="#c62828")
 
 
 def language_links(speech: Speech, languages: tuple[str, ...], path: str) -> None:
@@ -179,7 +178,7 @@ def _header(visit: Visit) -> None:
                 say("header.who", name=who.name, role=visit.speech.word("console.role", who.role))
             )
             language_links(visit.speech, visit.languages, visit.path)
-            with ui.element("form").props('method="post" action="/sign-out"'):
+            with ui.element("form").props('method="post" action="/session/end"'):
                 leave = ui.element("button").props('type="submit"').classes("console-leave")
                 with leave:
                     ui.label(say("header.sign_out"))

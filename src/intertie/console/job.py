@@ -47,7 +47,8 @@ class JobPage:
         self._drawn: dict[str, Any] = {}
         self._head = ui.column().classes("w-full")
         self._cancel = ui.button(frame.say("job.cancel"), on_click=self._ask_cancel)
-        self._cancel.props("outline color=negative no-caps").set_visibility(False)
+        self._cancel.props("outline color=negative no-caps").classes("self-start")
+        self._cancel.set_visibility(False)
         for name in ("tasks", "why", "receipt"):
             self._parts[name] = ui.column().classes("w-full")
         self._log = LogView(frame, job_id)
@@ -140,8 +141,8 @@ def _head(frame: Frame, job: JobView) -> None:
             (say("column.state"), speech.word("state", job.state)),
             (say("column.outcome"), speech.word("outcome", job.outcome)),
             (say("column.project"), job.project),
-            (say("column.submitted_at"), speech.moment(job.submitted_at)),
-            (say("column.ended_at"), speech.moment(job.ended_at)),
+            (speech.clock("column.submitted_at"), speech.moment(job.submitted_at)),
+            (speech.clock("column.ended_at"), speech.moment(job.ended_at)),
             (say("column.spent"), credits_of(job.spent_micro)),
             (say("column.held"), credits_of(job.held_micro)),
             (say("column.budget"), credits_of(job.budget_micro)),
@@ -173,10 +174,10 @@ def _why(frame: Frame, why: WhyView | None) -> None:
     ui.label(why.summary)
     if why.queue_position is not None:
         note(say("job.queue_position", position=why.queue_position))
-    if why.nearest is not None:
+    if why.nearest is not None and why.nearest.relaxation is not None:
         with ui.element("div").classes("console-empty"):
             ui.label(say("job.nearest")).style("font-weight: 600")
-            ui.label(relaxation_of(why.nearest, why.nearest.text or why.nearest.code))
+            ui.label(relaxation_of(why.nearest, DASH))
     if why.pools:
         columns = [
             Column("provider", say("column.provider")),

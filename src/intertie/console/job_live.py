@@ -73,7 +73,7 @@ class LogView:
         self._choice.props("dense outlined options-dense").classes("w-64")
         self._choice.set_visibility(False)
         self._log = ui.log(max_lines=LINES_MAX).classes("console-log")
-        self._log.props("role=log")
+        self._log.props("role=log").set_visibility(False)
         self._note = ui.label(frame.say("job.log_none")).classes("console-note")
         self._timer = ui.timer(LOOK_S, self._look)
         ui.context.client.on_delete(self.close)
@@ -104,6 +104,7 @@ class LogView:
         self.close()
         task = int(event.value)
         self._log.clear()
+        self._log.set_visibility(True)
         self._rest, self._lines = "", 0
 
         def read(network: Intertie) -> Iterator[str]:

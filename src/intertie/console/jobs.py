@@ -68,7 +68,7 @@ def _columns(speech: Speech, with_project: bool) -> list[Column]:
         *project,
         Column("spent", say("column.spent"), is_number=True),
         Column("held", say("column.held"), is_number=True),
-        Column("submitted", say("column.submitted_at")),
+        Column("submitted", speech.clock("column.submitted_at")),
         Column("id", say("column.job_id")),
     ]
 

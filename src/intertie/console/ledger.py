@@ -21,8 +21,10 @@ def build(frame: Frame) -> None:
     heading(say("ledger.title"))
     section(say("ledger.accounts"), say("ledger.trial_note"))
     accounts = Table(_account_columns(frame.speech), say("ledger.no_accounts"))
+    trial = ui.label().classes("console-note")
+    trial.set_visibility(False)
     names: dict[str, str] = {}
-    transactions = _Transactions(frame, names)
+    transactions = _Transactions(frame, names, trial)
     proof = ui.column().classes("w-full")
 
     def show(found: tuple[list[AccountView], LedgerCheck]) -> None:
@@ -40,8 +42,8 @@ def build(frame: Frame) -> None:
 class _Transactions:
     """Transactions, a page at a time; the SDK asks the network for the next page when needed."""
 
-    def __init__(self, frame: Frame, names: dict[str, str]) -> None:
-        self._frame, self._names = frame, names
+    def __init__(self, frame: Frame, names: dict[str, str], trial: ui.label) -> None:
+        self._frame, self._names, self._trial = frame, names, trial
         self._source: Iterator[TransactionView] | None = None
         self._found: list[TransactionView] = []
         section(frame.say("ledger.transactions"))
@@ -54,6 +56,16 @@ class _Transactions:
 
     def redraw(self) -> None:
         self._table.show([_row(t, self._names, self._frame.speech) for t in self._found])
+        trial_micro = sum(
+            posting.amount_micro
+            for booked in self._found
+            if booked.kind == "trial"
+            for posting in booked.postings
+            if posting.destination in self._names
+        )
+        amount = credits_of(trial_micro)
+        self._trial.set_text(self._frame.say("ledger.trial_credited", amount=amount))
+        self._trial.set_visibility(trial_micro > 0)
 
     async def _restart(self) -> None:
         def load(network: Intertie) -> tuple[Iterator[TransactionView], list[TransactionView]]:
@@ -82,6 +94,11 @@ def _name(account: AccountView, speech: Speech) -> str:
     return f"{account.owner} · {kind}" if account.owner else kind
 
 
+def _known(account: str, names: dict[str, str], speech: Speech) -> str:
+    """Return what an account is called; of somebody else's only its id is told."""
+    return names.get(account) or speech.say("ledger.other_account", id=account)
+
+
 def _account_columns(speech: Speech) -> list[Column]:
     say = speech.say
     return [
@@ -102,7 +119,7 @@ def _account_row(account: AccountView, speech: Speech) -> Row:
 def _transaction_columns(speech: Speech) -> list[Column]:
     say = speech.say
     return [
-        Column("at", say("column.at")),
+        Column("at", speech.clock("column.at")),
         Column("kind", say("column.transaction_kind")),
         Column("amount", say("column.amount"), is_number=True),
         Column("postings", say("column.postings"), is_wrapped=True),
@@ -116,8 +133,8 @@ def _row(booked: TransactionView, names: dict[str, str], speech: Speech) -> Row:
     postings = speech.say("list.semicolon").join(
         speech.say(
             "ledger.posting",
-            source=names.get(posting.source, posting.source),
-            destination=names.get(posting.destination, posting.destination),
+            source=_known(posting.source, names, speech),
+            destination=_known(posting.destination, names, speech),
             amount=credits_of(posting.amount_micro),
         )
         for posting in booked.postings

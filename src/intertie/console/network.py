@@ -13,7 +13,8 @@ from intertie.wire.market import OfferView
 from intertie.wire.parties import PoolView, ProviderView
 
 Found = tuple[list[OfferView], list[ProviderView]]
-AXIS = {"axisLabel": {"color": "#7b8a89"}, "nameTextStyle": {"color": "#7b8a89"}}
+GREY = "#7b8a89"  # legible on light and on dark
+AXIS = {"axisLabel": {"color": GREY, "interval": 0}, "nameTextStyle": {"color": GREY}}
 COLOURS = ("#1f6fd1", "#2e8b57", "#c3ceca")
 
 
@@ -111,7 +112,7 @@ def _pool_columns(speech: Speech) -> list[Column]:
         Column("cpus", say("column.cpus"), is_number=True),
         Column("memory", say("column.memory_gib"), is_number=True),
         Column("leases", say("column.leases"), is_number=True),
-        Column("seen", say("column.seen_at")),
+        Column("seen", speech.clock("column.seen_at")),
     ]
 
 
@@ -171,9 +172,9 @@ def _price_chart(offers: list[OfferView], speech: Speech) -> dict[str, Any]:
         "data": values,
         "barMaxWidth": 48,
         "itemStyle": {"color": COLOURS[1]},
-        "label": {"show": True, "position": "top", "color": "#7b8a89"},
+        "label": {"show": True, "position": "top", "color": GREY},
     }
-    names = [f"{offer.provider} · {offer.pool}" for offer in offers]
+    names = [f"{offer.provider}\n{offer.pool}" for offer in offers]
     return _chart(names, [bars], speech.say("unit.credits_su"))
 
 
@@ -194,16 +195,16 @@ def _capacity_chart(pools: list[tuple[str, PoolView]], speech: Speech) -> dict[s
         }
         for (key, values), colour in zip(parts.items(), COLOURS, strict=True)
     ]
-    names = [f"{provider} · {pool.name}" for provider, pool in pools]
+    names = [f"{provider}\n{pool.name}" for provider, pool in pools]
     options = _chart(names, series, speech.say("unit.cores"))
-    return options | {"legend": {"bottom": 0, "textStyle": {"color": "#7b8a89"}}}
+    return options | {"legend": {"bottom": 0, "type": "scroll", "textStyle": {"color": GREY}}}
 
 
 def _chart(names: list[str], series: list[dict[str, Any]], unit: str) -> dict[str, Any]:
     return {
         # richText draws on the canvas: a provider's name is never read as HTML.
         "tooltip": {"trigger": "axis", "renderMode": "richText", "axisPointer": {"type": "shadow"}},
-        "grid": {"left": 8, "right": 8, "top": 36, "bottom": 32, "containLabel": True},
+        "grid": {"left": 8, "right": 8, "top": 36, "bottom": 36, "containLabel": True},
         "xAxis": {"type": "category", "data": names, **AXIS},
         "yAxis": {"type": "value", "name": unit, **AXIS},
         "series": series,

@@ -1,7 +1,7 @@
 """The console's pages, mounted on the API's own server."""
 
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
@@ -75,7 +75,7 @@ def _page(doors: Doors, title: str, build: Build) -> Callable[[Request], Respons
 
 def _job_page(doors: Doors) -> Callable[[Request, str], Response | None]:
     def page(request: Request, job: str) -> Response | None:
-        return _open(doors, request, "job.title", lambda frame: JobPage(frame, job))
+        return _open(doors, request, "job.title", lambda frame: JobPage(frame, quote(job, safe="")))
 
     return page
 
@@ -114,7 +114,7 @@ def _sign_in_page(doors: Doors) -> Callable[[Request], None]:
             problem = take_problem(request)
             if problem is not None:
                 show_problem(IntertieError(problem), speech)
-            with ui.element("form").props('method="post" action="/sign-in"'):
+            with ui.element("form").props('method="post" action="/session"'):
                 ui.input(say("sign_in.token"), password=True).props(
                     'name="token" outlined autofocus autocomplete="current-password"'
                 )

@@ -16,16 +16,19 @@ STATE_COLOURS = {
 
 
 def heading(text: str) -> None:
+    """Show what the page is about."""
     ui.label(text).classes("console-h1").props("role=heading aria-level=1")
 
 
 def section(text: str, note: str = "") -> None:
+    """Show what the next part of the page is about."""
     ui.label(text).classes("console-h2").props("role=heading aria-level=2")
     if note:
         ui.label(note).classes("console-note")
 
 
 def note(text: str) -> None:
+    """Show a remark in a quieter colour."""
     ui.label(text).classes("console-note")
 
 

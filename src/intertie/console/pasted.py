@@ -35,10 +35,7 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.composer.ComposerError(
-                None, None, "anchors (&, *) are not taken here", event.start_mark
-            )
+            raise yaml.YAMLError("anchors and aliases (&, *) are not taken here")
         return super().compose_node(parent, index)
 
 

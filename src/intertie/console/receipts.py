@@ -11,7 +11,8 @@ def show_receipt(speech: Speech, receipt: Receipt | None) -> None:
     if receipt is None or not (receipt.lines or receipt.by_provider):
         return
     say = speech.say
-    section(say("receipt.title"), say("receipt.note"))
+    title = "receipt.title" if receipt.state == "settled" else "receipt.so_far"
+    section(say(title), say("receipt.note"))
     facts(_totals(receipt, speech))
     Table(_provider_columns(speech), "").show([_provider_row(p) for p in receipt.by_provider])
     Table(_line_columns(speech), "").show([_line_row(line, speech) for line in receipt.lines])

@@ -1,6 +1,7 @@
 """How the console says things: texts by key, and values in the visitor's language and time zone."""
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -46,10 +47,10 @@ class Speech:
             return DASH
         return self._local(at_ms).strftime("%Y-%m-%d %H:%M:%S")
 
-    def offset(self, at_ms: int) -> str:
-        """Return the distance of the visitor's clock from UTC, such as ``UTC+08:00``."""
-        shift = self._local(at_ms).strftime("%z")
-        return f"UTC{shift[:3]}:{shift[3:5]}"
+    def clock(self, key: str) -> str:
+        """Return a text that tells whose clock an instant is shown by, such as ``UTC+08:00``."""
+        shift = self._local(int(time.time() * 1000)).strftime("%z")
+        return self.say(key, zone=f"UTC{shift[:3]}:{shift[3:5]}")
 
     def duration(self, seconds: float) -> str:
         return self.say("value.duration", span_s=seconds)
@@ -78,7 +79,7 @@ def number_of(value: float | None, decimals: int = 2) -> str:
 
 def gib_of(size_bytes: int) -> str:
     """Return bytes as a number of GiB."""
-    return number_of(size_bytes / 2**30, 2)
+    return number_of(size_bytes / 2**30, 3)
 
 
 def plain_line(line: str) -> str:

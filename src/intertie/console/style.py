@@ -4,6 +4,10 @@ CSS = """
 :root { --line: #d5dcda; --soft: #f3f6f5; --warn: #fff4e0; --warn-text: #6b4200; --grey: #5c6b73; }
 body.body--dark { --line: #3a4442; --soft: #1c2321; --warn: #3d2d10; --warn-text: #ffd9a0;
   --grey: #a3b1b0; }
+body { --q-primary: #1f6f5c !important; --q-positive: #2e7d32 !important;
+  --q-negative: #c62828 !important; }
+body.body--dark { --q-primary: #35a184 !important; --q-positive: #66bb6a !important;
+  --q-negative: #ef5350 !important; }
 body { font-family: Roboto, system-ui, "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC",
   "Microsoft YaHei", sans-serif; }
 .nicegui-content { max-width: 84rem; margin: 0 auto; padding: 0 1rem 3rem; gap: 1rem;
@@ -30,14 +34,15 @@ body { font-family: Roboto, system-ui, "Noto Sans CJK SC", "Noto Sans SC", "Ping
 .console-note { color: var(--grey); font-size: .88rem; }
 .console-h1 { font-size: 1.4rem; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; }
 .console-h2 { font-size: 1.1rem; font-weight: 600; margin-top: .75rem; }
-.console-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr));
+.console-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr));
   gap: .6rem 1.2rem; width: 100%; }
 .console-fact-name { color: var(--grey); font-size: .82rem; }
 .console-fact-value { font-size: 1.05rem; overflow-wrap: anywhere;
   font-variant-numeric: tabular-nums; }
 .console-table { width: 100%; }
-.console-table th { white-space: normal; vertical-align: bottom; min-width: 5rem;
-  font-weight: 600; }
+.console-table th { white-space: normal; word-break: keep-all; vertical-align: bottom; font-weight: 600;
+  min-width: max-content; }
+.console-table th:not(.sorted) .q-table__sort-icon { display: none; }
 .console-table td { font-variant-numeric: tabular-nums; }
 .console-table td.console-wrap { white-space: normal; min-width: 13rem; }
 .console-bar { display: flex; height: 1.1rem; width: 100%; border-radius: 4px; overflow: hidden;

@@ -51,7 +51,7 @@ class Table:
             row_key="row",
             pagination=ROWS_A_PAGE,
         )
-        self._table.props("flat bordered dense wrap-cells=false").classes("console-table")
+        self._table.props("flat bordered dense").classes("console-table")
         for column in columns:
             if column.is_link:
                 slot = _LINK.replace("KEY", column.key)
@@ -63,8 +63,7 @@ class Table:
         """Replace the rows."""
         self._empty.set_visibility(not rows)
         self._table.set_visibility(bool(rows))
-        hide = len(rows) <= ROWS_A_PAGE
-        self._table.props(f"hide-pagination={str(hide).lower()}")
+        self._table.props["hide-pagination"] = len(rows) <= ROWS_A_PAGE
         self._table.rows = [_plain(number, row) for number, row in enumerate(rows)]
 
 

@@ -35,7 +35,9 @@ def release_held(world: World, inbox: list[InboxRow], policy: Policy, now: int) 
     changes = Changes()
     for job in world.jobs.where(state=JobState.HELD):
         before = [world.jobs.get(number) for number in request_of(world, job.id).after]
-        if any(_has_failed(each) for each in before) or job.is_cancelled:
+        if job.is_cancelled:
+            continue  # its tasks ended with the cancellation.
+        if any(_has_failed(each) for each in before):
             _end_held(world, changes, job, now)
         elif all(each.outcome == Outcome.DONE for each in before):
             changes.put(replace(job, state=advance(JobState(job.state), JobState.QUEUED)))
@@ -109,10 +111,17 @@ def _terms(
         return Refusal(
             "quote_lapsed", {"quote": known_as, "until_at": quote.until}, Relaxation("ask_again")
         )
-    if replace(request, quote=0) != world.documents["asked", quote.id]:
+    if _priced_part(request) != _priced_part(world.documents["asked", quote.id]):
         return Refusal("quote_other_request", {"quote": known_as}, Relaxation("ask_again"))
     terms: QuoteTerms = world.documents["quote", quote.id]
     return terms
+
+
+def _priced_part(request: Request) -> Request:
+    """Return the request without what no price depends on: a quote holds for any program."""
+    return replace(
+        request, quote=0, command=(), script="", workdir="", environment=(), values=(), results=()
+    )
 
 
 def _option(terms: QuoteTerms, code: str) -> Option | Refusal:

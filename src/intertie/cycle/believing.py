@@ -141,7 +141,7 @@ def _heard(world: World, changes: Changes, pool: Pool, body: dict[str, Any], at:
     ]
     return replace(
         pool,
-        state=PoolState.DRAINING if owner["is_draining"] else PoolState.ONLINE,
+        state=_spoken(pool, bool(owner["is_draining"])),
         sequence=body["sequence"],
         seen_at=at,
         wants_full=int(observation_digest(believed) != body["digest"]),
@@ -152,10 +152,17 @@ def _heard(world: World, changes: Changes, pool: Pool, body: dict[str, Any], at:
     )
 
 
+def _spoken(pool: Pool, is_draining: bool) -> PoolState:
+    state = PoolState(pool.state)
+    wanted = PoolState.DRAINING if is_draining else PoolState.ONLINE
+    return state if state == wanted else advance(state, wanted)
+
+
 def _lease(
     world: World, changes: Changes, pool: Pool, said: dict[str, Any], at: int, policy: Policy
 ) -> None:
-    lease = world.leases.find(decode("lease", said["lease"]))
+    number = decode("lease", said["lease"])
+    lease = changes.rows.get(("Lease", number)) or world.leases.find(number)
     # What is not this pool's, or speaks under an older token, is not believed; the door's
     # answer tells the agent to stop it.
     if lease is None or lease.pool != pool.id or lease.token != said["token"]:
@@ -175,7 +182,7 @@ def _lease(
     if believed == lease:
         return
     changes.put(believed)
-    task = world.tasks.get(lease.task)
+    task = changes.rows.get(("Task", lease.task)) or world.tasks.get(lease.task)
     if believed.state == LeaseState.RUNNING and task.state == TaskState.PLACED:
         changes.put(replace(task, state=advance(TaskState(task.state), TaskState.RUNNING)))
         changes.event(lease.job, "task_started", task=task.index, pool=pool.id, lease=lease.id)

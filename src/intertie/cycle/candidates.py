@@ -38,6 +38,7 @@ def candidates(
         found.append(
             Candidate(
                 pool=pool.id,
+                name=place_of(world, pool),
                 offer=offer.id,
                 price_micro_per_unit_h=offer.price_micro_per_unit_h,
                 price_version=offer.version,

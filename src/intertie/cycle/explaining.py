@@ -3,13 +3,13 @@
 from intertie.cycle.candidates import refusal_of
 from intertie.cycle.inbox import InboxRow, of_kind
 from intertie.cycle.placing import hold_micro, lease_ms, priced
-from intertie.cycle.views import free_of, name_of, place_of, request_of, wallet_micro
+from intertie.cycle.views import free_nodes, free_of, name_of, place_of, request_of, wallet_micro
 from intertie.model.ids import encode
 from intertie.model.job import Blocked, Job
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal, Relaxation, Value, nearest
-from intertie.model.states import JobState, Outcome
+from intertie.model.states import JobState, Outcome, TaskState
 from intertie.model.units import MILLI, charge_micro
 from intertie.world.changes import Changes
 from intertie.world.world import World
@@ -70,13 +70,14 @@ def _refusal(world: World, job: Job, pool: Pool, policy: Policy) -> Refusal | No
     hold = hold_micro(
         lease_ms(job, offer.grace_s, policy), offer.grace_s, units, offer.price_micro_per_unit_h
     )
-    return _money(world, job, hold) or _room(world, job, pool)
+    tasks = len(world.tasks.where(job=job.id, state=TaskState.QUEUED)) if job.is_gang else 1
+    return _money(world, job, hold * tasks) or _room(world, job, pool)
 
 
 def _money(world: World, job: Job, hold: int) -> Refusal | None:
     wallet = wallet_micro(world, job.project)
     if hold > wallet:
-        values: dict[str, Value] = {"needs_micro": hold, "has_micro": wallet}
+        values: dict[str, Value] = {"needs_micro": hold, "left_micro": wallet}
         return Refusal(
             "over_wallet", values, Relaxation("top_up", {"missing_micro": hold - wallet})
         )
@@ -91,7 +92,13 @@ def _money(world: World, job: Job, hold: int) -> Refusal | None:
 def _room(world: World, job: Job, pool: Pool) -> Refusal | None:
     need = request_of(world, job.id).resources
     cpus, memory = free_of(world, pool)
-    if need.cpus_milli <= cpus and need.memory_bytes <= memory and not job.is_gang:
+    wanted = [need.cpus_milli, need.memory_bytes, need.disk_bytes, need.device_count]
+    has_node = any(
+        all(n <= f for n, f in zip(wanted, free, strict=True))
+        for _, free in free_nodes(world, pool)
+    )
+    is_lent = need.cpus_milli <= cpus and need.memory_bytes <= memory
+    if has_node and is_lent and not job.is_gang:
         return None
     return Refusal("pool_full", {"pool": place_of(world, pool), "free_milli": cpus})
 

@@ -1,6 +1,7 @@
 """Clear and place: who gets what, at what price, and the hold that pays for it."""
 
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from intertie.cycle.views import (
     account_of,
     contract_of,
     facts_of,
+    free_nodes,
     free_of,
     name_of,
     price_for,
@@ -44,6 +46,8 @@ from intertie.world.world import World
 Ints = NDArray[np.int64]
 # int64 wraps silently in a kernel: every product there stays below this.
 _LARGEST = 2**62
+# How often a round is filled again where money was short, before what can be paid is taken.
+_PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -63,23 +67,24 @@ def place(world: World, inbox: list[object], policy: Policy, now: int) -> Change
     """Return the leases and holds of this round.
 
     What a wallet or a budget cannot hold for is dropped and the round is filled again without
-    it, at most three times, so that nobody's capacity is kept by an order that cannot pay.
+    it, so that nobody's capacity is kept by an order that cannot pay: three times, or until
+    something is kept. Each pass takes tasks away from a job, so that this ends.
     """
     changes = Changes()
     orders = _orders(world, now)
     if not orders.jobs or not orders.pools:
         return changes
     claims = claims_of(orders)
+    rank = np.where(_payable(world, orders, policy), claims.rank, NO_TRADE)
     limits = [len(tasks) for tasks in orders.waiting]
-    for _ in range(3):
-        placed = _fill(world, orders, claims, limits, now)
-        affordable = _affordable(world, orders, placed, policy, now)
-        if affordable == limits or affordable == _count(placed, len(limits)):
+    for passes in count(1):
+        placed = _fill(world, orders, rank, limits, policy, now)
+        kept = _affordable(world, orders, placed, policy)
+        if len(kept) == len(placed) or (kept and passes >= _PASSES):
             break
-        limits = [min(a, b) for a, b in zip(affordable, limits, strict=True)]
-    else:
-        placed = _first(placed, limits)
-    _bind(world, changes, orders, placed, policy, now)
+        had, has = _count(placed, len(limits)), _count(kept, len(limits))
+        limits = [h if h < p else at for h, p, at in zip(has, had, limits, strict=True)]
+    _bind(world, changes, orders, kept, policy, now)
     return changes
 
 
@@ -143,19 +148,19 @@ def priced(world: World, job: Job, pool: Pool) -> tuple[Offer, int, int] | None:
 
 
 def _fill(
-    world: World, orders: Orders, claims: Claims, limits: list[int], now: int
+    world: World, orders: Orders, rank: Ints, limits: list[int], policy: Policy, now: int
 ) -> list[tuple[int, int]]:
     """Return (job, node row) of each task placed; node rows are those of `_nodes`."""
     needs = [request_of(world, job.id).resources for job in orders.jobs]
     nodes = _nodes(world, orders)
     projects = sorted({job.project for job in orders.jobs})
-    used = np.array([project_use(world, p, now) for p in projects], np.int64)
+    used = np.array([project_use(world, p, policy, now) for p in projects], np.int64)
     weight = np.array([world.projects.get(p).weight for p in projects], np.int64)
     use = np.array(
         [_task_use(job, orders.priced[at]) for at, job in enumerate(orders.jobs)], np.int64
     )
-    count = np.array(limits, np.int64)
-    assert int(used.max(initial=0)) + int((use * count).sum()) < _LARGEST // int(weight.max())
+    counts = np.array(limits, np.int64)
+    assert int(used.max(initial=0)) + int((use * counts).sum()) < _LARGEST // int(weight.max())
     need = np.array([[n.cpus_milli, n.memory_bytes, n.disk_bytes, n.device_count] for n in needs])
     gang = np.array([job.is_gang for job in orders.jobs], np.int64)
     project = np.array([projects.index(job.project) for job in orders.jobs], np.int64)
@@ -163,16 +168,16 @@ def _fill(
     lent = np.array([_lent(world, pool) for pool in orders.pools], np.int64)
     node_pool = np.array([pool for _, pool, _ in nodes], np.int64)
     placed: list[tuple[int, int]] = []
-    for rank in (_owners(world, orders, claims.rank), claims.rank):
+    for ranks in (_owners(world, orders, rank), rank):
         jobs, rows = fill(
-            need, count, gang, project, rank, free, lent, node_pool, used, weight, use
+            need, counts, gang, project, ranks, free, lent, node_pool, used, weight, use
         )
         for job, row in zip(jobs.tolist(), rows.tolist(), strict=True):
             placed.append((job, nodes[row][0]))
             free[row] -= need[job]
             lent[node_pool[row]] -= need[job]
             used[project[job]] += use[job]
-            count[job] -= 1
+            counts[job] -= 1
     return placed
 
 
@@ -198,19 +203,7 @@ def _nodes(world: World, orders: Orders) -> list[tuple[int, int, list[int]]]:
     """Return (node id, pool row, free resources) of every node."""
     found = []
     for row, pool in enumerate(orders.pools):
-        for node in world.nodes.where(pool=pool.id):
-            held = [
-                lease
-                for lease in world.leases.where(node=node.id)
-                if lease.state not in (LeaseState.ENDED, LeaseState.SETTLED)
-            ]
-            free = [
-                node.cpus_milli - sum(lease.cpus_milli for lease in held),
-                node.memory_bytes - sum(lease.memory_bytes for lease in held),
-                node.disk_bytes - sum(lease.disk_bytes for lease in held),
-                node.device_count - sum(lease.device_count for lease in held),
-            ]
-            found.append((node.id, row, free))
+        found += [(node, row, free) for node, free in free_nodes(world, pool)]
     return found
 
 
@@ -229,35 +222,59 @@ def _task_use(job: Job, priced_row: tuple[tuple[Offer, int, int] | None, ...]) -
     return max(1, min(uses, default=1))
 
 
+def _payable(world: World, orders: Orders, policy: Policy) -> NDArray[np.bool_]:
+    """Return payable[job, pool]: whether the wallet and the budget hold for a task there alone.
+
+    A gang must be able to pay for all of its tasks on any pool where one of them may go.
+    """
+    found = np.zeros((len(orders.jobs), len(orders.pools)), np.bool_)
+    for at, job in enumerate(orders.jobs):
+        left = _left_micro(world, job)
+        tasks = len(orders.waiting[at]) if job.is_gang else 1
+        for pool, priced in enumerate(orders.priced[at]):
+            found[at, pool] = priced is not None and _hold(job, priced, policy) * tasks <= left
+    return found
+
+
+def _left_micro(world: World, job: Job) -> int:
+    """Return what a job may still set aside: all its wallet has, at most what its budget leaves."""
+    wallet = wallet_micro(world, job.project)
+    if not job.budget_micro:
+        return wallet
+    return min(wallet, job.budget_micro - job.spent_micro - job.held_micro)
+
+
 def _affordable(
-    world: World, orders: Orders, placed: list[tuple[int, int]], policy: Policy, now: int
-) -> list[int]:
-    """Return how many placed tasks of each job its wallet and budget can hold for."""
-    wallets = {job.project: wallet_micro(world, job.project) for job in orders.jobs}
-    budgets = {
-        at: job.budget_micro - job.spent_micro - job.held_micro
-        for at, job in enumerate(orders.jobs)
-        if job.budget_micro
-    }
-    counts = [0] * len(orders.jobs)
-    for at, node in placed:
-        job = orders.jobs[at]
-        cost = _hold_of(world, orders, at, node, policy)
-        if cost > wallets[job.project] or cost > budgets.get(at, cost):
-            continue
-        wallets[job.project] -= cost
-        counts[at] += 1
-        if at in budgets:
-            budgets[at] -= cost
-    gangs = [
-        job.is_gang and counts[at] < len(orders.waiting[at]) for at, job in enumerate(orders.jobs)
+    world: World, orders: Orders, placed: list[tuple[int, int]], policy: Policy
+) -> list[tuple[int, int]]:
+    """Return those placed, in order, that wallets and budgets can hold for together."""
+    costs = [
+        _hold(orders.jobs[at], _priced_on(world, orders, at, node), policy) for at, node in placed
     ]
-    return [0 if gangs[at] else count for at, count in enumerate(counts)]
+    whole: dict[int, int] = {}
+    for (at, _), cost in zip(placed, costs, strict=True):
+        if orders.jobs[at].is_gang:
+            whole[at] = whole.get(at, 0) + cost
+    wallets = {job.project: wallet_micro(world, job.project) for job in orders.jobs}
+    budgets = {at: _left_micro(world, job) for at, job in enumerate(orders.jobs)}
+    kept: list[tuple[int, int]] = []
+    refused: set[int] = set()
+    for (at, node), cost in zip(placed, costs, strict=True):
+        wallet = wallets[orders.jobs[at].project]
+        if at in refused or whole.get(at, cost) > min(wallet, budgets[at]):
+            refused.add(at)
+            continue
+        if at in whole:
+            whole[at] -= cost
+        wallets[orders.jobs[at].project] -= cost
+        budgets[at] -= cost
+        kept.append((at, node))
+    return kept
 
 
-def _hold_of(world: World, orders: Orders, at: int, node: int, policy: Policy) -> int:
-    offer, units, _ = _priced_on(world, orders, at, node)
-    ms = lease_ms(orders.jobs[at], offer.grace_s, policy)
+def _hold(job: Job, priced: tuple[Offer, int, int], policy: Policy) -> int:
+    offer, units, _ = priced
+    ms = lease_ms(job, offer.grace_s, policy)
     return hold_micro(ms, offer.grace_s, units, offer.price_micro_per_unit_h)
 
 
@@ -274,15 +291,6 @@ def _count(placed: list[tuple[int, int]], jobs: int) -> list[int]:
     for at, _ in placed:
         counts[at] += 1
     return counts
-
-
-def _first(placed: list[tuple[int, int]], limits: list[int]) -> list[tuple[int, int]]:
-    left, kept = list(limits), []
-    for at, node in placed:
-        if left[at] > 0:
-            left[at] -= 1
-            kept.append((at, node))
-    return kept
 
 
 def _bind(

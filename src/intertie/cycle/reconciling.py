@@ -101,7 +101,7 @@ def _renew(
         return
     escrow = account_of(world, AccountKind.ESCROW, lease.project)
     number = world.next.get("Transaction", 1) + len(changes.transactions)
-    step = (until - lease.placed_at) // MILLI
+    step = until - lease.placed_at
     full, transaction = hold(number, held, more, wallet, escrow, step, lease.token, now)
     changes.put(replace(lease, until=until), replace(job, held_micro=job.held_micro + more))
     if more:

@@ -44,9 +44,9 @@ def _power(steps: int) -> int:
     return value
 
 
-def project_use(world: World, number: int, now: int) -> int:
+def project_use(world: World, number: int, policy: Policy, now: int) -> int:
     """Return a project's decayed use and what its leases alive are expected to add, in micro-SU."""
-    use = world.projects.get(number).usage_micro_su
+    use = decayed(world.projects.get(number), policy, now).usage_micro_su
     for lease in world.leases.where(project=number):
         if lease.state in ALIVE:
             job = world.jobs.get(lease.job)

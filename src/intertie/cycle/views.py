@@ -75,6 +75,21 @@ def price_for(world: World, job: int, pool: int) -> Offer | None:
     return listed_offer(world, pool)
 
 
+def free_nodes(world: World, pool: Pool) -> list[tuple[int, list[int]]]:
+    """Return (node id, free [cpus_milli, memory_bytes, disk_bytes, devices]) of a pool's nodes."""
+    found = []
+    for node in world.nodes.where(pool=pool.id):
+        held = [lease for lease in world.leases.where(node=node.id) if lease.state in ALIVE]
+        free = [
+            node.cpus_milli - sum(lease.cpus_milli for lease in held),
+            node.memory_bytes - sum(lease.memory_bytes for lease in held),
+            node.disk_bytes - sum(lease.disk_bytes for lease in held),
+            node.device_count - sum(lease.device_count for lease in held),
+        ]
+        found.append((node.id, free))
+    return found
+
+
 def free_of(world: World, pool: Pool) -> tuple[int, int]:
     """Return (cpus_milli, memory_bytes) that the pool lends and no lease holds.
 

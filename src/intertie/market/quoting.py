@@ -20,6 +20,7 @@ class Candidate:
     """
 
     pool: int
+    name: str
     offer: int
     price_micro_per_unit_h: int
     price_version: int
@@ -43,7 +44,7 @@ def quote(
     if not candidates:
         refusal = nearest([each.refusal for each in lost])
         return refusal or Refusal("no_offers", {}, Relaxation("ask_again"))
-    options = [_option(f"only:{c.pool}", request, sizing, [c], fee_ppm) for c in candidates]
+    options = [_option(c.name, request, sizing, [c], fee_ppm) for c in candidates]
     if len(candidates) > 1 and sizing.task_count > 1 and not request.is_gang:
         options.append(_option(SPREAD, request, sizing, candidates, fee_ppm))
     cheapest = _least(options, _by_cost)

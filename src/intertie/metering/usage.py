@@ -12,12 +12,12 @@ from intertie.model.units import MICRO, MILLI, charge_micro, service_units_micro
 def paid_ms(lease: Lease) -> int:
     """Return the time to pay for so far: the lower meter, at most to the lease's end and grace.
 
-    A start that failed costs nothing.
+    A start that failed costs nothing; what was charged before, whatever is said later, stays.
     """
     if lease.cause in UNPAID:
-        return 0
+        return lease.charged_ms
     most_ms = lease.until + lease.grace_s * MILLI - lease.placed_at
-    return max(0, min(lease.agent_ms, lease.network_ms, most_ms))
+    return max(lease.charged_ms, min(lease.agent_ms, lease.network_ms, most_ms))
 
 
 def is_disputed(lease: Lease, policy: Policy) -> bool:

@@ -138,8 +138,8 @@ NEXT: dict[type[IntEnum], dict[IntEnum, frozenset[IntEnum]]] = {
     PoolState: {
         PoolState.JOINING: frozenset({PoolState.ONLINE, PoolState.LEFT}),
         PoolState.ONLINE: frozenset({PoolState.LOST, PoolState.DRAINING, PoolState.LEFT}),
-        # online: the agent was only cut off, and is heard again.
-        PoolState.LOST: frozenset({PoolState.ONLINE, PoolState.LEFT}),
+        # online, draining: the agent was only cut off, and is heard again.
+        PoolState.LOST: frozenset({PoolState.ONLINE, PoolState.DRAINING, PoolState.LEFT}),
         PoolState.DRAINING: frozenset({PoolState.ONLINE, PoolState.LOST, PoolState.LEFT}),
         PoolState.LEFT: frozenset(),
     },

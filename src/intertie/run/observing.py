@@ -37,9 +37,9 @@ def observe(lease: Lease, seen: Seen, at: int) -> Lease:
     Meters never run backwards, and what has ended stays ended: an older message changes nothing.
     The network's meter runs from the first sight of `running` to the first sight of the end.
     """
-    if lease.state in (LeaseState.ENDED, LeaseState.SETTLED):
+    if lease.state in (LeaseState.ENDED, LeaseState.SETTLED) or seen.state < lease.observed:
         return lease
-    state = max(seen.state, lease.observed)
+    state = seen.state
     running_at = lease.seen_running_at
     if state >= RUNNING and not running_at and seen.cause not in UNPAID:
         running_at = at if state == RUNNING else max(lease.placed_at, at - seen.ran_ms)

@@ -77,8 +77,6 @@ def hear(pool: Pool, policy: Policy, now: int) -> Pool:
         wanted = PoolState.LOST
     if wanted == state:
         return pool
-    if state == PoolState.LOST and wanted == PoolState.DRAINING:
-        wanted = PoolState.ONLINE
     return replace(pool, state=advance(state, wanted))
 
 

@@ -37,6 +37,7 @@ class FakeAgent:
     def open_session(self, epoch: int, now: int) -> None:
         """Speak under a new epoch, as an agent that was started again: everything is said anew."""
         self.epoch = epoch
+        self.is_fenced_out = False
         self._sequence = 0
         self._told: dict[int, str] = {}
         self._saying: dict[int, str] = {}
@@ -48,7 +49,7 @@ class FakeAgent:
     def speak(self, now: int) -> dict[str, Any] | None:
         """Return a sync body when there is something to say or it is time to; else None."""
         self._live()
-        if self.is_silent:
+        if self.is_silent or self.is_fenced_out:
             return None
         owner = (self.lent_cpus_milli, self.lent_memory_bytes, self.is_draining)
         is_due = now >= self._due_at() or self._sequence == 0
@@ -78,6 +79,9 @@ class FakeAgent:
         The sync is a long poll, so the answer may come in any later round.
         """
         self._live()
+        self.is_fenced_out = world.pools.get(self.pool).epoch != self.epoch
+        if self.is_fenced_out:
+            return
         self._told |= self._saying
         self._renewed_at = self._spoke_at
         pool = world.pools.get(self.pool)

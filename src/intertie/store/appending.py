@@ -76,6 +76,13 @@ def find_credential(engine: Engine, token: str) -> tuple[str, int] | None:
     return (str(found[0]), int(found[1])) if found else None
 
 
+def has_credential(connection: Connection, role: str, subject: int) -> bool:
+    """Return whether a token was ever made for this role and subject."""
+    table = tables.credential
+    query = select(table.c.hash).where(table.c.role == role, table.c.subject == subject).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def spend_credential(engine: Engine, token: str, at: int) -> bool:
     """Spend a one-time token; return False if it was spent before."""
     table = tables.credential

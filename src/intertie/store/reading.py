@@ -88,6 +88,11 @@ def sums(
     return {tuple(row[:width]): tuple(int(n or 0) for n in row[width:]) for row in found}
 
 
+def numbers_where(noun: type[Any], *conditions: Condition) -> Select[Any]:
+    """Return the query of the ids that meet every condition, to ask for their documents."""
+    return select(tables.DECIDED[noun.__name__].c.id).where(*conditions)
+
+
 def documents(
     connection: Connection, kind: str, numbers: Iterable[int] | Select[Any] | None = None
 ) -> dict[int, Any]:
@@ -186,14 +191,16 @@ def events(connection: Connection, job: int, after: int, limit: int) -> list[dic
     ]
 
 
-def find_enrolment(connection: Connection, key: str) -> tuple[int, dict[str, Any]] | None:
-    """Return (provider, body) of the enrolment that was asked under this key."""
+def enroller(connection: Connection, key: str, body: dict[str, Any]) -> int | None:
+    """Return the provider whose agent enrolled under this key with this very body, or None."""
     table = tables.inbox
     query = select(table.c.actor, table.c.body).where(
         table.c.kind == "agent", table.c.idempotency_key == key
     )
-    found = connection.execute(query).first()
-    return (int(found[0]), json.loads(found[1])) if found else None
+    for actor, text in connection.execute(query):
+        if json.loads(text) == body:
+            return int(actor)
+    return None
 
 
 def _document(kind: str, body: str) -> Any:

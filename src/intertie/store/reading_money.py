@@ -14,7 +14,7 @@ from intertie.store.loading import decided_rows, transactions
 
 def balances(connection: Connection) -> dict[int, int]:
     """Return what each account that was ever touched has, in micro-credits."""
-    return {number: amount for number, amount in connection.execute(select(tables.balance))}
+    return {int(n): int(amount) for n, amount in connection.execute(select(tables.balance))}
 
 
 def transactions_of(
@@ -65,7 +65,7 @@ def jobs_of_leases(connection: Connection, leases: Iterable[int]) -> dict[int, i
     """Return the job of each lease."""
     table = tables.DECIDED["Lease"]
     query = select(table.c.id, table.c.job).where(table.c.id.in_(sorted(set(leases))))
-    return {lease: job for lease, job in connection.execute(query)}
+    return {int(lease): int(job) for lease, job in connection.execute(query)}
 
 
 def proof(connection: Connection) -> Proof:

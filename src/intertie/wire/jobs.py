@@ -95,6 +95,15 @@ class WhyView(Answer):
     nearest: RefusalBody | None = None
 
 
+class RefusedView(Answer):
+    """A request that the network refused, and why. Nothing came of it."""
+
+    at: Instant
+    kind: str
+    name: str
+    refusal: RefusalBody
+
+
 class FileView(Answer):
     """One file that an attempt left: a result or a checkpoint."""
 

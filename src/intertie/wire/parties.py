@@ -42,6 +42,18 @@ class WhoAmI(Answer):
     version: str
 
 
+class HealthView(Answer):
+    """Whether the network is there; `is_ready` when rounds take what is asked."""
+
+    is_ready: bool
+    network: str
+    version: str
+    incarnation: int
+    round: int
+    round_at: Instant | None = None
+    waiting_ms: int = Field(default=0, description="age of the oldest ask that no round took")
+
+
 class TopUp(Message):
     """Put credit into a project's wallet (operator only)."""
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from intertie.engines.host.procfs import boot_id, is_alive, remove_group
+from intertie.engines.host.procfs import boot_id, is_alive, remove_group, write_new
 from intertie.engines.host.status import Status
 from intertie.engines.protocol import Observed
 
@@ -51,7 +51,7 @@ def withdraw(folder: Path, poke: str, cause: str, detail: str = "") -> bool:
 
 def order_stop(folder: Path, cause: str, grace_s: int) -> None:
     """Leave the order for the shim, and wake it."""
-    replace_text(folder / "stop", json.dumps({"cause": cause, "grace_s": grace_s}))
+    write_new(folder / "stop", json.dumps({"cause": cause, "grace_s": grace_s}))
     wake_shim(folder)
 
 
@@ -89,15 +89,6 @@ def observed(lease: str, token: int, status: dict[str, Any] | None) -> Observed:
     told = ("state", "cause", "exit_code", "signal", "started_at", "ran_ms", "cpu_ms", "detail")
     known = {key: status[key] for key in (*told, "memory_peak_bytes")}
     return Observed(lease, token, **known)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace a small file as a whole; only its owner may read it."""
-    new = path.with_name(f"{path.name}.new")
-    made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(made, "w") as file:
-        file.write(text)
-    new.replace(path)
 
 
 def _groups(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from intertie.engines.host import attempts, facts, limits, sandbox, seccomp
-from intertie.engines.host.procfs import boot_ms
+from intertie.engines.host.procfs import boot_ms, write_new
 from intertie.engines.host.status import poke
 from intertie.engines.protocol import EngineFacts, EngineUnavailable, Observed
 from intertie.wire.sync import LeaseBody
@@ -82,19 +82,19 @@ class HostEngine:
             return
         folder.mkdir(mode=0o711, exist_ok=True)
         spec = self._spec(folder, body)
-        attempts.replace_text(folder / "spec.json", json.dumps(spec))
+        write_new(folder / "spec.json", json.dumps(spec))
         self._shims[folder.name] = self._spawn(folder)
 
     def extend(self, lease: str, token: int, until: int) -> None:
         """Set the lease's end; the shim keeps to it even if the agent is gone."""
         folder = self.folder(lease, token)
         folder.mkdir(mode=0o711, exist_ok=True)
-        attempts.replace_text(folder / "until", str(until))
+        write_new(folder / "until", str(until))
         attempts.wake_shim(folder)
 
     def renew(self, left_ms: int) -> None:
         """Say how long attempts that may move run on if nothing more is heard of the network."""
-        attempts.replace_text(self.root / "session", str(boot_ms() + left_ms))
+        write_new(self.root / "session", str(boot_ms() + left_ms))
 
     def stop(self, lease: str, token: int, cause: str, grace_s: int) -> None:
         folder = self.folder(lease, token)

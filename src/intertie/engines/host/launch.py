@@ -61,6 +61,15 @@ class Run:
         self.half_line = b""
 
     def run(self) -> None:
+        """Launch, watch and sweep, unless the attempt was stopped before it began."""
+        self._read_orders()
+        if not self.cause:
+            self._launch()
+            self._watch()
+            self._sweep()
+        self._finish()
+
+    def _launch(self) -> None:
         log_read, log_write = os.pipe()
         facts_read, facts_write = os.pipe()
         self.log = Log("log", log_read, self.spec["log_bytes_max"])
@@ -73,9 +82,6 @@ class Run:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         if self.is_set_up:
             self._note_running(self.child)
-        self._watch()
-        self._sweep()
-        self._finish()
 
     def _fork(self, log_write: int, facts_write: int) -> None:
         """Start the program; it dies with this shim, whatever kills it."""
@@ -178,6 +184,8 @@ class Run:
         self.started = self.forked
         started_at = int((time.time() - (time.monotonic() - self.forked)) * 1000)
         self.status.set(state="running", started_at=started_at, program=[pid, ticks_of(pid)])
+        if self.cause:
+            self._ask_to_stop()
 
     def _tick(self) -> None:
         """Once a second: orders, disk, and a heartbeat of the meters."""
@@ -223,7 +231,12 @@ class Run:
         if self.cause:
             return
         self.cause = cause
-        if self.inner and grace_s > 0:
+        if grace_s > 0:
+            self._ask_to_stop()
+
+    def _ask_to_stop(self) -> None:
+        """Send SIGTERM to the program and to what it runs in the foreground."""
+        if self.inner:
             with suppress(OSError):
                 os.killpg(os.getpgid(self.inner), signal.SIGTERM)
 
@@ -259,9 +272,10 @@ class Run:
 
     def _finish(self) -> None:
         metered = self._metered()
-        is_oom = self.meters.oom_kills() > 0
-        self.log.close()
-        outcome = self._outcome(is_oom)
+        outcome: dict[str, Any] = {"cause": self.cause}
+        if self.exit_status is not None:
+            outcome = self._outcome(self.exit_status)
+            self.log.close()
         for path in self.groups.get("remove", []):
             remove_group(path)
         self.status.set(state="over", **(metered | outcome))
@@ -273,9 +287,8 @@ class Run:
             cpu_ms = self.meters.cpu_ms
         return {"ran_ms": ran_ms, "cpu_ms": cpu_ms, "memory_peak_bytes": self.meters.peak_bytes}
 
-    def _outcome(self, is_oom: bool) -> dict[str, Any]:
-        assert self.exit_status is not None
-        code = os.waitstatus_to_exitcode(self.exit_status)
+    def _outcome(self, exit_status: int) -> dict[str, Any]:
+        code = os.waitstatus_to_exitcode(exit_status)
         if not self.is_set_up and code > 0:  # killed from outside, a sandbox has no last word
             if self.cause:
                 return {"cause": self.cause}
@@ -285,7 +298,7 @@ class Run:
         number = -code if code < 0 else code - 128 if self._is_signal(code) else 0
         told = {"signal": number} if number else {"exit_code": code}
         cause = "signalled" if number else "exited"
-        if is_oom and code != 0:
+        if code != 0 and self.meters.oom_kills() > 0:
             cause = "out_of_memory"
         return told | {"cause": self.cause or cause}
 

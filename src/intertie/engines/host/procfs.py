@@ -3,7 +3,9 @@
 import ctypes
 import os
 import time
+from _thread import get_ident
 from contextlib import suppress
+from os import PathLike
 
 
 def ticks_of(pid: int) -> int:
@@ -92,3 +94,13 @@ def write_text(path: str, text: str) -> None:
     """Write a small file, such as a control of the kernel."""
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def write_new(path: PathLike[str], text: str, mode: int = 0o600) -> None:
+    """Replace a small file as a whole, whoever else does so at the same time."""
+    new = f"{os.fspath(path)}.{os.getpid()}.{get_ident()}"
+    made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode | 0o200)
+    with os.fdopen(made, "w", encoding="utf-8", newline="") as file:
+        os.fchmod(made, mode)
+        file.write(text)
+    os.replace(new, path)

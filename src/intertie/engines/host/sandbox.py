@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from intertie.engines.host.procfs import write_new
+
 PYTHON_HOME = "/opt/intertie/python"  # where jobs see the agent's virtual environment
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 LAUNCH_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
@@ -90,11 +92,11 @@ def prepare(box: Box, environment: dict[str, str], script: str) -> None:
     (box.folder / "work").mkdir(exist_ok=True)
     uid = box.uid if os.geteuid() == 0 else 1000
     rows = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    _write(job / "launch", "\n".join(["ulimit -c 0", *rows, 'exec "$@"', ""]), 0o400)
+    write_new(job / "launch", "\n".join(["ulimit -c 0", *rows, 'exec "$@"', ""]), 0o400)
     if script:
-        _write(job / "script", script, 0o555)
-    _write(job / "passwd", f"root:x:0:0::/:/bin/sh\njob:x:{uid}:{uid}::/work:/bin/sh\n", 0o444)
-    _write(job / "group", f"root:x:0:\njob:x:{uid}:\n", 0o444)
+        write_new(job / "script", script, 0o555)
+    write_new(job / "passwd", f"root:x:0:0::/:/bin/sh\njob:x:{uid}:{uid}::/work:/bin/sh\n", 0o444)
+    write_new(job / "group", f"root:x:0:\njob:x:{uid}:\n", 0o444)
 
 
 def own(box: Box) -> None:
@@ -211,10 +213,3 @@ def _last_uid() -> int:
         return max(int(first) + int(count) - 1 for first, _, count in map(str.split, rows))
     except (OSError, ValueError):
         return NOBODY_UID
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    path.unlink(missing_ok=True)
-    made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(made, "w", encoding="utf-8", newline="") as file:
-        file.write(text)

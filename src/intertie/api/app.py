@@ -1,0 +1,67 @@
+"""The door as one app: every route of the contract under /v1."""
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from sqlalchemy import Engine
+from starlette.routing import Match
+
+import intertie
+from intertie.api import (
+    agents,
+    attempts,
+    blobs,
+    books,
+    contract,
+    jobs,
+    network,
+    parties,
+    problems,
+    quotes,
+    work,
+)
+from intertie.api.door import make_door
+from intertie.api.limits import BodyLimits
+from intertie.control.wake import Wake
+from intertie.store import reading
+from intertie.store.loading import load_policy
+
+PREFIX = "/v1"
+ROUTERS = (network, quotes, jobs, work, books, parties, agents, attempts, blobs)
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def create_app(engine: Engine, wake: Wake, data: Path) -> FastAPI:
+    """Return the app of one door on a network's store and data folder."""
+    with reading.snapshot(engine) as connection:
+        facts, policy = reading.network_facts(connection), load_policy(connection)
+    app = FastAPI(
+        title="Intertie",
+        version=intertie.__version__,
+        summary="The open compute network",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=f"{PREFIX}/docs",
+        redoc_url=None,
+    )
+    app.state.door = make_door(engine, wake, data, facts, policy)
+    app.add_middleware(BodyLimits)
+    problems.install(app)
+    for room in ROUTERS:
+        app.include_router(room.router, prefix=PREFIX)
+    # The console may stand on the same app: what is unknown under /v1 must not fall through to it.
+    app.add_api_route(PREFIX + "/{path:path}", _unknown, methods=_METHODS, include_in_schema=False)
+    app.openapi = lambda: contract.document(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _unknown(request: Request, path: str) -> None:
+    """Answer 405 where another method would have been right, else 404."""
+    allowed: set[str] = set()
+    for route in request.app.routes:
+        if getattr(route, "endpoint", None) is not _unknown:
+            match, _ = route.matches(request.scope)
+            allowed |= set(route.methods or ()) if match == Match.PARTIAL else set()
+    if allowed:
+        headers = {"Allow": ", ".join(sorted(allowed))}
+        raise problems.Wrong(405, "method_not_allowed", headers=headers)
+    raise problems.Wrong(404, "not_found", "no_route", path=request.url.path)

@@ -1,0 +1,162 @@
+"""The agent's small parts: settings, journal, owner, policy, score."""
+
+from pathlib import Path
+
+import pytest
+
+from intertie.agent import owner
+from intertie.agent.benchmark import measured_score, score_of
+from intertie.agent.book import Book, Record
+from intertie.agent.journal import Journal
+from intertie.agent.key import load_key
+from intertie.agent.owner import Lent
+from intertie.agent.policy import to_reclaim, why_not
+from intertie.agent.settings import SettingsError, read_settings
+from intertie.catalogue.profiles import read_profile
+from intertie.engines.host.engine import HostEngine, HostSettings
+from intertie.wire.sync import LeaseObservation
+from tests.engines.hosting import a_body
+
+GOOD = 'network = "http://127.0.0.1:8080"\nfolder = "here"\npool = "lab"\n'
+
+
+def test_settings_are_read_in_the_units_people_write(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        GOOD + 'price = "2.50"\nlent_cpus = 1.5\nlent_memory = "4GiB"\ngrace = "1m"\n'
+    )
+    read = read_settings(tmp_path / "a.toml")
+    assert (read.price_micro_per_unit_h, read.lent_cpus_milli) == (2_500_000, 1500)
+    assert (read.lent_memory_bytes, read.grace_s) == (4 << 30, 60)
+    assert read.folder == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "fix"),
+    [
+        ('folder = "x"\npool = "lab"\n', "network", "add it"),
+        (GOOD + 'price = "-1"\n', "price", "negative"),
+        (GOOD + "speed_percent = 0\n", "speed_percent", "greater than or equal to 1"),
+        (GOOD + 'colour = "red"\n', "colour", "no such setting; there is network"),
+        (GOOD + 'lent_memory = "much"\n', "lent_memory", "512MiB"),
+        (GOOD.replace("http:", "ftp:"), "network", "http"),
+        ("network = ", "a.toml", "not TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_fix(
+    tmp_path: Path, text: str, field: str, fix: str
+) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(SettingsError) as told:
+        read_settings(tmp_path / "a.toml")
+    assert field in str(told.value)
+    assert fix in str(told.value)
+
+
+def test_settings_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml"):
+        read_settings(tmp_path / "none.toml")
+
+
+def test_the_key_stays_the_same_and_stays_private(tmp_path: Path) -> None:
+    assert load_key(tmp_path).public == load_key(tmp_path).public
+    assert (tmp_path / "agent.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_journal_survives_a_cut_at_any_byte(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    book = Book(journal)
+    body = a_body("true")
+    book.take("lease-0001", 1, 5, body)
+    book.take("lease-0002", 2, 5, body)
+    book.order_stop(book.records["lease-0002", 2], "cancelled", 3)
+    with book.changed:
+        book.end(book.records["lease-0001", 1], an_end("lease-0001", 1))
+    journal.close()
+    whole = (tmp_path / "j").read_bytes()
+    for size in range(0, len(whole), 7):
+        (tmp_path / "j").write_bytes(whole[:size])
+        later = Book(Journal(tmp_path / "j"))
+        later.load()
+        entries = whole[:size].count(b"\n")
+        assert len(later.records) == min(2, entries + (whole[size : size + 1] == b"\n"))
+        later.load()
+        later.journal.close()
+    assert [e["kind"] for e in Journal(tmp_path / "j").read()][:1] == ["taken"]
+
+
+def test_a_loaded_book_is_the_book_that_was_written(tmp_path: Path) -> None:
+    book = Book(Journal(tmp_path / "j"))
+    book.take("lease-0001", 1, 5, a_body("true"))
+    book.decline("lease-0002", 1, "pool_full")
+    with book.changed:
+        book.end(book.take("lease-0003", 1, 5, a_body("true")), an_end("lease-0003", 1))
+        book.forget(book.take("lease-0004", 1, 5, a_body("true")))
+    later = Book(Journal(tmp_path / "j"))
+    later.load()
+    assert set(later.records) == {(f"lease-000{n}", 1) for n in (1, 2, 3)}
+    assert later.digest() == book.digest()
+    assert later.declines() == book.declines()
+    assert later.known() == book.known()
+    for each in (book, later):
+        each.journal.close()
+
+
+def test_the_owner_lends_less_until_an_instant_or_a_release(tmp_path: Path) -> None:
+    terms = Lent(4000, 1 << 30)
+    assert owner.read_lent(tmp_path, terms, 0) == terms
+    owner.reclaim(tmp_path, cpus_milli=1000, seconds=3600)
+    lent = owner.read_lent(tmp_path, terms, 0)
+    assert (lent.cpus_milli, lent.memory_bytes) == (1000, 1 << 28)
+    assert lent.reclaimed_at > 0
+    assert owner.read_lent(tmp_path, terms, 2**50) == terms
+    owner.reclaim(tmp_path, cpus_milli=9000)
+    assert owner.read_lent(tmp_path, terms, 2**50).cpus_milli == 4000
+    owner.release(tmp_path)
+    assert owner.read_lent(tmp_path, terms, 0) == terms
+    (tmp_path / "owner.json").write_text('{"lent_cpus_milli": "all"}')
+    assert owner.read_lent(tmp_path, terms, 0) == terms
+
+
+def test_a_no_names_its_reason() -> None:
+    body, lent = a_body("true", requires=["sandbox"]), Lent(1000, 1 << 30)
+    assert why_not(body, [], lent, ("sandbox",), ()) == ""
+    assert why_not(body, [], lent, (), ()) == "not_enforced"
+    assert why_not(body, [], lent, ("sandbox",), ("other",)) == "provider_does_not_admit"
+    assert why_not(body, [body], lent, ("sandbox",), ()) == "pool_full"
+    assert why_not(body, [body], Lent(1000, 1 << 30, 5), ("sandbox",), ()) == "owner_reclaimed"
+
+
+def test_reclaim_takes_the_latest_first() -> None:
+    held = [Record(f"lease-{n}", 1, body=a_body("true")) for n in range(3)]
+    assert to_reclaim(held, Lent(3000, 1 << 30)) == []
+    assert [r.lease for r in to_reclaim(held, Lent(1000, 1 << 30))] == ["lease-2", "lease-1"]
+    assert len(to_reclaim(held, Lent(3000, 0))) == 3
+
+
+def test_a_score_is_the_mean_against_the_reference_and_needs_every_part() -> None:
+    profile = read_profile("cpu@1")
+    same = {part.name: [part.reference] * 3 for part in profile.components}
+    score = score_of(profile, same)
+    assert score is not None
+    assert score.millionths == 1_000_000
+    name = profile.components[0].name
+    eightfold = score_of(profile, same | {name: [1, profile.components[0].reference * 8, 2**60]})
+    assert eightfold is not None
+    assert eightfold.millionths == 2_000_000
+    assert score_of(profile, same | {name: [5, 5]}) is None
+    assert score_of(profile, {k: v for k, v in same.items() if k != name}) is None
+
+
+def test_a_score_is_measured_once_and_kept(tmp_path: Path) -> None:
+    engine = HostEngine(HostSettings(tmp_path / "engine", speed_percent=40))
+    score = measured_score(engine, tmp_path / "cache", is_again=False)
+    assert score is not None
+    before = (tmp_path / "cache").stat().st_mtime_ns
+    assert measured_score(engine, tmp_path / "cache", is_again=False) == score
+    assert (tmp_path / "cache").stat().st_mtime_ns == before
+    assert engine.observe() == []
+    engine.close()
+
+
+def an_end(lease: str, token: int) -> LeaseObservation:
+    return LeaseObservation(lease=lease, token=token, state="ended", cause="exited", exit_code=0)

@@ -1,0 +1,387 @@
+"""What never happens (docs: the design, section 8), checked on every step and every round.
+
+Everything here is written again from the design, not from the rooms that it judges.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from intertie.catalogue.texts import has_text, languages, text
+from intertie.ledger.proving import prove
+from intertie.model.job import Blocked, Job, Task
+from intertie.model.lease import Lease
+from intertie.model.ledger import AccountKind, TransactionKind
+from intertie.model.offer import Offer
+from intertie.model.parties import Node, Pool, PoolFacts
+from intertie.model.quote import QuoteTerms
+from intertie.model.refusal import Refusal
+from intertie.model.request import Request
+from intertie.model.states import (
+    NEXT,
+    HoldState,
+    JobState,
+    LeaseState,
+    OfferState,
+    Outcome,
+    PoolState,
+    QuoteState,
+    TaskState,
+)
+from intertie.model.versions import satisfies
+from intertie.simulator.attempts import FakeAttempt
+from intertie.simulator.network import SimulatedNetwork
+from intertie.world.changes import Changes
+from intertie.world.world import World
+
+STATES: dict[str, type[Any]] = {
+    "Job": JobState,
+    "Task": TaskState,
+    "Lease": LeaseState,
+    "Quote": QuoteState,
+    "Hold": HoldState,
+    "Pool": PoolState,
+    "Offer": OfferState,
+}
+ALIVE = (LeaseState.PLACED, LeaseState.RUNNING, LeaseState.STOPPING)
+STAYING = (LeaseState.PLACED, LeaseState.RUNNING)
+HOUR_MILLI_MS = 3_600_000 * 1000
+
+
+def cost_micro(ms: int, units_milli: int, price_micro_per_unit_h: int) -> int:
+    """What units cost for a time, rounded up."""
+    return -(-ms * units_milli * price_micro_per_unit_h // HOUR_MILLI_MS)
+
+
+class Watch:
+    """Judges each step before it is applied, and each instant when it has come to rest."""
+
+    def __init__(self, network: SimulatedNetwork) -> None:
+        self.network = network
+        self.results: Counter[int] = Counter()
+        self.slices: Counter[tuple[int, int, int]] = Counter()
+        self.refusals: list[Refusal] = []
+
+    def step(self, world: World, changes: Changes) -> None:
+        """Judge what one step of the river is about to change."""
+        self._moves(world, changes)
+        self._placed(world, changes)
+        for transaction in changes.transactions:
+            assert all(p.amount_micro > 0 for p in transaction.postings), transaction
+            if transaction.kind == TransactionKind.CHARGE:
+                self.slices[transaction.lease, transaction.token, transaction.slice_index] += 1
+        for (noun, number), row in changes.rows.items():
+            before = world.leases.find(number) if noun == "Lease" else None
+            if noun == "Lease" and row.is_result and not (before and before.is_result):
+                self.results[row.task] += 1
+        self.refusals += refusals_in(changes)
+
+    def round(self, world: World) -> None:
+        """Judge the World after one round."""
+        for account in world.accounts.rows():
+            floor_is_zero = account.kind != AccountKind.ISSUANCE
+            assert world.balances.get(account.id, 0) >= 0 or not floor_is_zero, account
+        assert sum(world.balances.values()) == 0
+        assert max(self.slices.values(), default=1) == 1
+        assert max(self.results.values(), default=1) == 1
+        _capacity(world)
+        _holds(world)
+
+    def rest(self, world: World) -> None:
+        """Judge the World when no round changes anything any more at this instant."""
+        assert self.network.policy.fee_ppm < 1_000_000
+        for job, task in waiting(world):
+            why = fits_nowhere(world, self.network, job, task)
+            assert why, f"{job} waits although {task} fits"
+
+    def end(self) -> None:
+        """Judge the whole run, when everything has ended."""
+        world, rounds = self.network.world, self.network.changes
+        assert all(job.state == JobState.SETTLED for job in world.jobs.rows())
+        assert not len(world.leases)
+        assert not len(world.holds)
+        for account in world.accounts.rows():
+            if account.kind == AccountKind.ESCROW:
+                assert world.balances.get(account.id, 0) == 0, account
+        assert proof_faults(self.network) == ()
+        done = {
+            row.id
+            for changes in rounds
+            for (noun, _), row in changes.rows.items()
+            if noun == "Task" and row.outcome == Outcome.DONE
+        }
+        assert done == set(self.results)
+        runs = [run for agent in self.network.agents.values() for run in agent.gone]
+        _never_twice_at_once(runs)
+        _never_more_than_the_machines(self.network)
+        for refusal in self.refusals:
+            speaks_every_language(refusal)
+
+    def _moves(self, world: World, changes: Changes) -> None:
+        tables = world.tables()
+        for (noun, number), row in changes.rows.items():
+            kind = STATES.get(noun)
+            before = tables[noun].find(number) if kind else None
+            if kind is None or before is None or before.state == row.state:
+                continue
+            was, now = kind(before.state), kind(row.state)
+            assert now in NEXT[kind][was], f"{noun} {number}: {was!r} became {now!r}"
+
+    def _placed(self, world: World, changes: Changes) -> None:
+        """A gang is placed whole, capacity is not oversold, and every constraint is kept."""
+        new = [
+            row
+            for (noun, number), row in changes.rows.items()
+            if noun == "Lease" and number not in world.leases
+        ]
+        for lease in new:
+            assert lease.state == LeaseState.PLACED
+            request = world.documents["request", lease.job]
+            node = world.nodes.get(lease.node)
+            assert not unmet(world, request, world.jobs.get(lease.job), node), lease
+            others = [x for x in world.leases.where(task=lease.task) if x.state in ALIVE]
+            assert others == [], "a second attempt while the first may run"
+        for job, count in Counter(lease.job for lease in new).items():
+            if world.jobs.get(job).is_gang:
+                assert count == len(world.tasks.where(job=job, state=TaskState.QUEUED))
+        for number in {lease.pool for lease in new}:
+            pool = world.pools.get(number)
+            held = [x for x in world.leases.where(pool=number) if x.state in ALIVE]
+            held += [lease for lease in new if lease.pool == number]
+            assert sum(x.cpus_milli for x in held) <= pool.lent_cpus_milli
+            assert sum(x.memory_bytes for x in held) <= pool.lent_memory_bytes
+
+
+def unmet(world: World, request: Request, job: Job, node: Node) -> str:
+    """Return which of the request's conditions this node's pool does not meet, or nothing."""
+    pool = world.pools.get(node.pool)
+    facts: PoolFacts = world.documents["pool", pool.id]
+    provider = world.documents["provider", pool.provider].name
+    project = world.documents["project", job.project].name
+    versions = {stack.name: stack.version for stack in facts.software}
+    asked, need = request.software, request.resources
+    conditions = {
+        "data": all(not d.bound_to or provider in d.bound_to for d in request.data),
+        "provider": not request.providers or provider in request.providers,
+        "residency": not request.residency
+        or facts.region in request.residency
+        or facts.country in request.residency,
+        "latency": not request.latency_ms_max or facts.latency_ms <= request.latency_ms_max,
+        "admitted": not facts.terms.projects or project in facts.terms.projects,
+        "price": "list" in request.price_kinds,
+        "software": not asked.stack
+        or (asked.stack in versions and satisfies(versions[asked.stack], asked.version)),
+        "abilities": set(request.requires) <= set(facts.abilities),
+        "online": pool.state == PoolState.ONLINE and not pool.is_draining,
+        "cpus": need.cpus_milli <= node.cpus_milli,
+        "memory": need.memory_bytes <= node.memory_bytes,
+        "disk": need.disk_bytes <= node.disk_bytes,
+        "devices": need.device_count <= node.device_count,
+    }
+    return next((name for name, is_met in conditions.items() if not is_met), "")
+
+
+def waiting(world: World) -> Iterator[tuple[Job, Task]]:
+    """Every job that may be placed now, with the first of its waiting tasks."""
+    for job in world.jobs.rows():
+        is_open = job.state in (JobState.QUEUED, JobState.RUNNING) and not job.is_cancelled
+        tasks = world.tasks.where(job=job.id, state=TaskState.QUEUED) if is_open else []
+        if tasks and not world.projects.get(job.project).is_blocked:
+            yield job, tasks[0]
+
+
+def fits_nowhere(world: World, network: SimulatedNetwork, job: Job, task: Task) -> bool:
+    """Return whether no node has room, or nobody pays, for one more task (or the whole gang)."""
+    request: Request = world.documents["request", job.id]
+    places = [
+        (node, price)
+        for node in world.nodes.rows()
+        if not unmet(world, request, job, node)
+        and (price := _price(world, job, node)) is not None
+        and _is_within_limit(job, request, world, node, price)
+    ]
+    if not job.is_gang:
+        return not any(
+            _room(world, request, [node])
+            and _is_affordable(world, network, job, _hold(world, network, job, node, price), 1)
+            for node, price in places
+        )
+    count = len(world.tasks.where(job=job.id, state=TaskState.QUEUED))
+    room = _room(world, request, [node for node, _ in places])
+    # Whichever nodes the gang is given, it must be able to pay: only then its waiting is a fault.
+    dearest = max((_hold(world, network, job, n, p) for n, p in places), default=0)
+    return room < count or not _is_affordable(world, network, job, dearest, count)
+
+
+def _price(world: World, job: Job, node: Node) -> Offer | None:
+    locked = {p.pool: p.offer for p in world.documents["contract", job.id].prices}
+    listed = world.offers.where(pool=node.pool, state=OfferState.LISTED)
+    if not listed or not listed[-1].score_millionths:
+        return None
+    return world.offers.get(locked[node.pool]) if node.pool in locked else listed[-1]
+
+
+def _units_milli(request: Request, world: World, node: Node) -> int:
+    facts: PoolFacts = world.documents["pool", node.pool]
+    need = request.resources
+    home = next(
+        n
+        for n in facts.nodes
+        if n.cpus_milli >= need.cpus_milli and n.memory_bytes >= need.memory_bytes
+    )
+    by_memory = -(-need.memory_bytes * home.cpus_milli // home.memory_bytes)
+    return max(need.cpus_milli, by_memory)
+
+
+def _is_within_limit(job: Job, request: Request, world: World, node: Node, price: Offer) -> bool:
+    sizing = world.documents["contract", job.id].sizing
+    task_s = job.time_limit_s
+    if sizing.source != "time_limit":
+        task_s = min(task_s, -(-sizing.expected_s * 1_000_000 // price.score_millionths))
+    units = _units_milli(request, world, node)
+    task_micro = cost_micro(task_s * 1000, units, price.price_micro_per_unit_h)
+    return not job.limit_micro_per_task or task_micro <= job.limit_micro_per_task
+
+
+def _hold(world: World, network: SimulatedNetwork, job: Job, node: Node, price: Offer) -> int:
+    policy = network.policy
+    lease_s = min(policy.lease_s, policy.startup_s + job.time_limit_s + price.grace_s)
+    units = _units_milli(world.documents["request", job.id], world, node)
+    return cost_micro((lease_s + price.grace_s) * 1000, units, price.price_micro_per_unit_h)
+
+
+def _is_affordable(
+    world: World, network: SimulatedNetwork, job: Job, hold: int, count: int
+) -> bool:
+    wallet = next(
+        a.id
+        for a in world.accounts.rows()
+        if a.kind == AccountKind.WALLET and a.owner == job.project
+    )
+    left = job.budget_micro - job.spent_micro - job.held_micro
+    has_budget = not job.budget_micro or hold * count <= left
+    return has_budget and hold * count <= world.balances.get(wallet, 0)
+
+
+def _room(world: World, request: Request, nodes: list[Node]) -> int:
+    """Return how many tasks of this shape the free room of these nodes and their pools holds."""
+    need = request.resources
+    by_pool: dict[int, int] = {}
+    for node in nodes:
+        held = [x for x in world.leases.where(node=node.id) if x.state in ALIVE]
+        room = min(
+            (node.cpus_milli - sum(x.cpus_milli for x in held)) // need.cpus_milli,
+            (node.memory_bytes - sum(x.memory_bytes for x in held)) // need.memory_bytes,
+            (node.disk_bytes - sum(x.disk_bytes for x in held)) // need.disk_bytes,
+        )
+        by_pool[node.pool] = by_pool.get(node.pool, 0) + max(0, room)
+    return sum(min(room, _lent_room(world, request, p)) for p, room in by_pool.items())
+
+
+def _lent_room(world: World, request: Request, number: int) -> int:
+    pool, need = world.pools.get(number), request.resources
+    held = [x for x in world.leases.where(pool=number) if x.state in ALIVE]
+    cpus = (pool.lent_cpus_milli - sum(x.cpus_milli for x in held)) // need.cpus_milli
+    memory = (pool.lent_memory_bytes - sum(x.memory_bytes for x in held)) // need.memory_bytes
+    return max(0, min(cpus, memory))
+
+
+def _capacity(world: World) -> None:
+    alive = [x for x in world.leases.rows() if x.state in ALIVE]
+    assert max(Counter(x.task for x in alive).values(), default=1) == 1
+    for node in world.nodes.rows():
+        here = [x for x in alive if x.node == node.id]
+        assert sum(x.cpus_milli for x in here) <= node.cpus_milli, node
+        assert sum(x.memory_bytes for x in here) <= node.memory_bytes, node
+        assert sum(x.disk_bytes for x in here) <= node.disk_bytes, node
+    for pool in world.pools.rows():
+        staying = [x for x in alive if x.pool == pool.id and x.state in STAYING]
+        if pool.state in (PoolState.ONLINE, PoolState.DRAINING):
+            _assert_within(pool, staying)
+
+
+def _assert_within(pool: Pool, leases: list[Lease]) -> None:
+    assert sum(x.cpus_milli for x in leases) <= pool.lent_cpus_milli, pool
+    assert sum(x.memory_bytes for x in leases) <= pool.lent_memory_bytes, pool
+
+
+def _holds(world: World) -> None:
+    """A lease never outlives its hold, and a job's sums are those of its holds."""
+    for lease in world.leases.rows():
+        hold = world.holds.get(lease.id)
+        longest_ms = lease.until + lease.grace_s * 1000 - lease.placed_at
+        if lease.state in ALIVE:
+            most = cost_micro(longest_ms, lease.units_milli, lease.price_micro_per_unit_h)
+            assert most <= hold.amount_micro, (lease, hold)
+            assert hold.state == HoldState.OPEN
+        assert hold.posted_micro == lease.charged_micro
+    for job in world.jobs.rows():
+        held = [h for h in world.holds.where(job=job.id) if h.state == HoldState.OPEN]
+        kept = sum(h.amount_micro - h.posted_micro - h.released_micro for h in held)
+        assert kept == job.held_micro, job
+        if job.budget_micro:
+            assert job.spent_micro + job.held_micro <= job.budget_micro, job
+
+
+def proof_faults(network: SimulatedNetwork) -> tuple[str, ...]:
+    """Prove the books of a whole run from all that its rounds changed."""
+    holds = {
+        number: row
+        for changes in network.changes
+        for (noun, number), row in changes.rows.items()
+        if noun == "Hold"
+    }
+    world = network.world
+    return prove(
+        world.accounts.rows(),
+        world.balances,
+        [t for changes in network.changes for t in changes.transactions],
+        holds.values(),
+        [u for changes in network.changes for u in changes.usage],
+    ).faults
+
+
+def _never_twice_at_once(runs: Iterable[FakeAttempt]) -> None:
+    """On the machines themselves no two attempts of one task overlap."""
+    by_task: dict[int, list[FakeAttempt]] = {}
+    for run in runs:
+        by_task.setdefault(run.task, []).append(run)
+    for attempts in by_task.values():
+        attempts.sort(key=lambda run: (run.starts_at, run.ends_at))
+        for first, second in zip(attempts, attempts[1:], strict=False):
+            assert first.ends_at <= second.starts_at, (first, second)
+
+
+def _never_more_than_the_machines(network: SimulatedNetwork) -> None:
+    """On the machines themselves no more runs at once than the pool has."""
+    for pool, agent in network.agents.items():
+        facts: PoolFacts = network.world.documents["pool", pool]
+        has_milli = sum(node.cpus_milli for node in facts.nodes)
+        for run in agent.gone:
+            beside = [o for o in agent.gone if o.starts_at <= run.starts_at < o.ends_at]
+            assert sum(o.cpus_milli for o in beside) <= has_milli, run
+
+
+def refusals_in(changes: Changes) -> Iterator[Refusal]:
+    """Every refusal that one step says, wherever it says it."""
+    for answer in changes.answers:
+        if answer.refusal is not None:
+            yield answer.refusal
+        if isinstance(answer.document, Blocked):
+            yield from (refusal for _, refusal in answer.document.refusals)
+            if answer.document.nearest is not None:
+                yield answer.document.nearest
+    for document in changes.documents.values():
+        if isinstance(document, QuoteTerms):
+            yield from (lost.refusal for lost in document.lost)
+            yield from (option.lost for option in document.options if option.lost is not None)
+
+
+def speaks_every_language(refusal: Refusal) -> None:
+    """Assert that both catalogues can say a refusal and its relaxation with the values it has."""
+    for lang in languages():
+        assert has_text(lang, f"refusal.{refusal.code}"), refusal
+        text(lang, f"refusal.{refusal.code}", **refusal.values)
+        if refusal.relaxation is not None:
+            relaxation = refusal.relaxation
+            text(lang, f"relaxation.{relaxation.code}", **relaxation.values)

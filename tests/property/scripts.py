@@ -1,0 +1,241 @@
+"""Random lives of a network: what its people, owners, agents and links do, as a list of values."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from intertie.cycle import river
+from intertie.model.parties import PoolFacts, Score
+from intertie.model.policy import Policy
+from intertie.model.request import Checkpoint, DataReference, Request, Resources
+from intertie.model.states import JobState
+from intertie.model.units import GIB, MICRO
+from intertie.simulator.link import FaultyLink
+from intertie.world.apply import apply
+from intertie.world.changes import Changes
+from intertie.world.world import World
+from tests.builders import ANetwork, a_node, a_request, quoting, some_facts, some_terms
+from tests.property.laws import Watch
+
+POLICY = Policy(lease_s=40, slice_s=10, quote_s=30, busy_poll_ms=2_000, retain_s=600)
+PROJECTS = (("small", 60_000, 1), ("large", 10 * MICRO, 1), ("heavy", MICRO, 3))
+POOLS = ("lab", "west", "night")
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing that happens: what, to whom (an index), and how."""
+
+    what: str
+    whom: int = 0
+    how: Any = None
+
+
+def some_pools() -> tuple[PoolFacts, ...]:
+    """Three unlike pools: two nodes of which not all is lent, a slow cheap one, a far one."""
+    lab = some_facts(
+        name="lab",
+        nodes=(a_node(), a_node(name="n2")),
+        terms=some_terms(lent_cpus_milli=3000, lent_memory_bytes=12 * GIB),
+    )
+    west = some_facts(
+        name="west",
+        latency_ms=40,
+        scores=(Score("cpu@1", 500_000, "measured"),),
+        terms=some_terms(price_micro_per_unit_h=300_000, grace_s=2),
+    )
+    night = some_facts(
+        name="night",
+        region="us-west",
+        country="US",
+        nodes=(a_node(cpus_milli=1000, memory_bytes=4 * GIB),),
+        scores=(Score("cpu@1", 900_000, "measured"),),
+        terms=some_terms(
+            price_micro_per_unit_h=250_000, lent_cpus_milli=1000, lent_memory_bytes=4 * GIB
+        ),
+    )
+    return lab, west, night
+
+
+MOSTLY_NOTHING = st.sampled_from((0, 0, 0, 1))
+PROGRAMS = (
+    (),
+    (),
+    (),
+    (("EXIT_CODE", "3"),),
+    (("START", "failed"),),
+    (("START", "declined"),),
+    (("WORK_MS", "90000"),),
+)
+requests = st.builds(
+    a_request,
+    task_count=st.integers(1, 5),
+    is_gang=MOSTLY_NOTHING,
+    expected_s=st.sampled_from((0, 3, 12, 45)),
+    time_limit_s=st.sampled_from((5, 20, 60, 150)),
+    budget_micro=st.sampled_from((0, 0, 20_000, 80_000)),
+    prefer=st.sampled_from(("cheapest", "soonest")),
+    on_partition=st.sampled_from(("keep", "move")),
+    latency_ms_max=st.sampled_from((0, 0, 10)),
+    residency=st.sampled_from(((), (), ("CN",))),
+    data=st.sampled_from(((), (), (DataReference("secret", 0, ("west",)),))),
+    checkpoint=st.sampled_from((None, Checkpoint("state", 1))),
+    environment=st.sampled_from(PROGRAMS),
+    resources=st.builds(
+        Resources,
+        cpus_milli=st.sampled_from((500, 1000, 2000)),
+        memory_bytes=st.sampled_from((GIB, 3 * GIB)),
+    ),
+)
+project = st.integers(0, len(PROJECTS) - 1)
+pool = st.integers(0, len(POOLS) - 1)
+acts = st.one_of(
+    st.builds(Act, st.just("submit"), project, requests),
+    st.builds(Act, st.just("submit"), project, requests),
+    st.builds(Act, st.just("submit_after"), project, st.tuples(requests, st.integers(0, 5))),
+    st.builds(Act, st.just("quote"), project, requests),
+    st.builds(Act, st.just("cancel"), st.integers(0, 9)),
+    st.builds(Act, st.just("block"), project, st.booleans()),
+    st.builds(Act, st.just("top_up"), project, st.sampled_from((1, 5_000, 300_000))),
+    st.builds(Act, st.just("lend"), pool, st.sampled_from((0, 500, 1000, 2000, 3000))),
+    st.builds(Act, st.just("drain"), pool, st.booleans()),
+    st.builds(Act, st.just("silence"), pool, st.booleans()),
+    st.builds(Act, st.just("restart"), pool, st.sampled_from((200_000, 900_000, 4_000_000))),
+    st.builds(Act, st.just("fault"), pool, st.sampled_from(("lose", "answer", "repeat", "delay"))),
+    st.builds(Act, st.just("pass"), st.just(0), st.sampled_from((0.1, 3, 3, 15, 70))),
+    st.builds(Act, st.just("pass"), st.just(0), st.sampled_from((0.1, 3, 3, 15, 70))),
+)
+lives = st.lists(acts, min_size=1, max_size=14)
+
+
+class Life:
+    """A network of three projects and three pools, and what a script does to it."""
+
+    def __init__(self, policy: Policy = POLICY) -> None:
+        self.network = ANetwork(policy)
+        self.watch = Watch(self.network)
+        self.jobs: list[tuple[int, int]] = []
+        self.projects: list[int] = []
+        self.pools: list[int] = []
+        self.links: list[FaultyLink] = []
+        self.facts = list(some_pools())
+
+    def live(self, script: list[Act]) -> None:
+        """Live the script to its end, judged at every step."""
+        begun = river.apply
+        river.apply = self._judged  # type: ignore[assignment]
+        try:
+            self._settle_in()
+            for act in script:
+                getattr(self, f"_{act.what}")(act.whom, act.how)
+                self._judge()
+            self._come_to_an_end()
+        finally:
+            river.apply = begun
+        self.watch.end()
+
+    def _judged(self, world: World, changes: Changes) -> None:
+        self.watch.step(world, changes)
+        apply(world, changes)
+
+    def _judge(self) -> None:
+        self.watch.round(self.network.world)
+        self.watch.rest(self.network.world)
+
+    def _settle_in(self) -> None:
+        for name, trial_micro, weight in PROJECTS:
+            self.projects.append(self.network.create("project", name, trial_micro, weight))
+        for facts in self.facts:
+            link = FaultyLink()
+            provider = self.network.create("provider", facts.name)
+            self.pools.append(self.network.join(provider, facts, link=link))
+            self.links.append(link)
+
+    def _come_to_an_end(self) -> None:
+        """All is well again; what still waits after a while is cancelled."""
+        for link in self.links:
+            link.faults.clear()
+        for number, facts in zip(self.pools, self.facts, strict=True):
+            agent = self.network.agents[number]
+            agent.is_silent, agent.is_draining = False, False
+            agent.lent_cpus_milli = facts.terms.lent_cpus_milli
+        for number in self.projects:
+            self.network.ask("block", 0, {"project": number, "is_blocked": False})
+        self._pass(0, 120)
+        self._judge()
+        for owner, job in self.jobs:
+            self.network.cancel(owner, job)
+        self._pass(0, 120)
+        self._judge()
+
+    def _submit(self, whom: int, request: Request) -> None:
+        owner = self.projects[whom]
+        found = self.network.submit(owner, request)
+        if isinstance(found, int):
+            self.jobs.append((owner, found))
+
+    def _submit_after(self, whom: int, how: tuple[Request, int]) -> None:
+        request, index = how
+        own = [job for owner, job in self.jobs if owner == self.projects[whom]]
+        after = (own[index],) if index < len(own) else ()
+        self._submit(whom, replace(request, after=after))
+
+    def _quote(self, whom: int, request: Request) -> None:
+        answer = self.network.ask("quote", self.projects[whom], quoting(request))
+        if answer.refusal is None:
+            self._submit(whom, replace(request, quote=answer.values["quote"]))
+
+    def _cancel(self, whom: int, _: object) -> None:
+        if whom < len(self.jobs):
+            self.network.cancel(*self.jobs[whom])
+
+    def _block(self, whom: int, is_blocked: bool) -> None:
+        body = {"project": self.projects[whom], "is_blocked": is_blocked}
+        self.network.ask("block", 0, body)
+
+    def _top_up(self, whom: int, amount_micro: int) -> None:
+        body = {"project": self.projects[whom], "amount_micro": amount_micro}
+        self.network.ask("top_up", 0, body)
+
+    def _lend(self, whom: int, cpus_milli: int) -> None:
+        most = self.facts[whom].terms.lent_cpus_milli
+        self.network.agents[self.pools[whom]].lent_cpus_milli = min(cpus_milli, most)
+
+    def _drain(self, whom: int, is_draining: bool) -> None:
+        self.network.agents[self.pools[whom]].is_draining = is_draining
+
+    def _silence(self, whom: int, is_silent: bool) -> None:
+        self.network.agents[self.pools[whom]].is_silent = is_silent
+
+    def _restart(self, whom: int, price_micro: int) -> None:
+        """An agent that was started again speaks at a new price; its owner lends all again."""
+        facts = self.facts[whom]
+        terms = replace(facts.terms, price_micro_per_unit_h=price_micro)
+        self.facts[whom] = replace(facts, terms=terms)
+        agent = self.network.agents[self.pools[whom]]
+        agent.is_silent, agent.is_draining = False, False
+        agent.lent_cpus_milli = terms.lent_cpus_milli
+        self.network.rejoin(self.pools[whom], self.facts[whom])
+
+    def _fault(self, whom: int, fault: str) -> None:
+        self.links[whom].faults.append(fault)
+
+    def _pass(self, _: int, seconds: float) -> None:
+        """Time passes in short breaths, so that every rest in between is judged too."""
+        until = self.network.now + round(seconds * 1000)
+        while self.network.now < until:
+            self.network.run_until(min(until, self.network.now + 5_000))
+            self._judge()
+            self._ask_why()
+
+    def _ask_why(self) -> None:
+        """Whatever waits is told why, by each pool."""
+        world = self.network.world
+        for owner, job in self.jobs:
+            row = world.jobs.find(job)
+            if row is None or row.state not in (JobState.HELD, JobState.QUEUED):
+                continue
+            answer = self.network.ask("why", owner, {"job": job})
+            assert answer.document is not None
+            assert answer.document.nearest is not None, (row, answer)
