@@ -109,9 +109,9 @@ def a_lease(**known: Any) -> Lease:
 class ANetwork(SimulatedNetwork):
     """A simulated network that names its parties."""
 
-    def project(self, name: str, credits: int = 10, weight: int = 1) -> int:
+    def project(self, name: str, whole_credits: int = 10, weight: int = 1) -> int:
         """Create a project with credits on trial."""
-        return self.create("project", name, credits * MICRO, weight)
+        return self.create("project", name, whole_credits * MICRO, weight)
 
     def pool(self, name: str, link: Link | None = None, **known: Any) -> int:
         """Create a provider with one pool of the same name."""

@@ -1,7 +1,6 @@
 """One network for each file of tests; its parties have names of their own."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

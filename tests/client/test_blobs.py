@@ -96,10 +96,12 @@ def test_what_the_network_has_is_not_sent_again(tmp_path: Path) -> None:
 
 
 def test_an_upload_that_does_not_get_on_ends(tmp_path: Path) -> None:
-    stuck = BlobDoor()
-    stuck.put = lambda _: httpx.Response(409, headers={"X-Intertie-Offset": "0"})  # type: ignore[method-assign]
+    class Stuck(BlobDoor):
+        def put(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(409, headers={"X-Intertie-Offset": "0"})
+
     with pytest.raises(BadInput, match="does not get on"):
-        upload(a_folder(tmp_path / "job", 6400), stuck)
+        upload(a_folder(tmp_path / "job", 6400), Stuck())
 
 
 def test_submit_uploads_the_folder_and_names_its_hash(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def test_it_says_what_it_enforces_and_what_jobs_find_installed(engine: HostEngin
 
 def test_jobs_have_the_numpy_of_the_agents_own_environment(engine: HostEngine) -> None:
     """A numpy that was only added by PYTHONPATH is not part of it."""
-    is_own = Path(str(find_spec("numpy").origin)).is_relative_to(sys.prefix)  # type: ignore[union-attr]
+    found = find_spec("numpy")
+    is_own = found is not None and Path(str(found.origin)).is_relative_to(sys.prefix)
     assert ("numpy" in {stack.name for stack in engine.facts().software}) == is_own
     seen = run(engine, a_body("python3", "-c", "import numpy; numpy.ones(3) @ numpy.ones(3)"))
     assert (seen.exit_code == 0) == is_own
@@ -266,7 +267,7 @@ def test_the_network_is_off_unless_asked(tmp_path: Path) -> None:
 def test_other_peoples_files_and_processes_are_not_seen(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("of another")
-    look = f"cat {secret}; ls /home /root/.ssh {Path(__file__).parent}"
+    look = f"cat {secret}; ls /home {Path.home()} {Path(__file__).parent}"
     script = f"{look}; ls -d /proc/[0-9]* | wc -l"
     with an_engine(tmp_path / "pool") as engine:
         run(engine, a_body(script=script))
@@ -370,3 +371,13 @@ def test_without_limits_and_sandbox_it_says_so_and_runs(tmp_path: Path) -> None:
         seen = run(engine, a_body(sys.executable, "-c", "sum(i * i for i in range(3_000_000))"))
         assert seen.exit_code == 0
         assert seen.cpu_ms > 0
+
+
+def test_a_status_cut_off_by_a_power_loss_is_a_lost_attempt(engine: HostEngine) -> None:
+    run(engine, a_body("true"))
+    engine.close()
+    (engine.folder(LEASE, 1) / "status.json").write_text("")
+    with an_engine(engine.settings.folder) as later:
+        seen = see(later)
+        assert seen is not None
+        assert (seen.state, seen.cause) == ("over", "lost")

@@ -5,6 +5,7 @@ Everything here is written again from the design, not from the rooms that it jud
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from intertie.catalogue.texts import has_text, languages, text
@@ -111,6 +112,7 @@ class Watch:
             if noun == "Task" and row.outcome == Outcome.DONE
         }
         assert done == set(self.results)
+        assert not any(agent.attempts for agent in self.network.agents.values())
         runs = [run for agent in self.network.agents.values() for run in agent.gone]
         _never_twice_at_once(runs)
         _never_more_than_the_machines(self.network)
@@ -348,7 +350,7 @@ def _never_twice_at_once(runs: Iterable[FakeAttempt]) -> None:
         by_task.setdefault(run.task, []).append(run)
     for attempts in by_task.values():
         attempts.sort(key=lambda run: (run.starts_at, run.ends_at))
-        for first, second in zip(attempts, attempts[1:], strict=False):
+        for first, second in pairwise(attempts):
             assert first.ends_at <= second.starts_at, (first, second)
 
 

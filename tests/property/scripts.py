@@ -58,55 +58,58 @@ def some_pools() -> tuple[PoolFacts, ...]:
     return lab, west, night
 
 
-MOSTLY_NOTHING = st.sampled_from((0, 0, 0, 1))
 PROGRAMS = (
-    (),
-    (),
-    (),
+    *((),) * 8,
     (("EXIT_CODE", "3"),),
     (("START", "failed"),),
     (("START", "declined"),),
     (("WORK_MS", "90000"),),
 )
+RARELY = (0, 0, 0, 1)
 requests = st.builds(
     a_request,
-    task_count=st.integers(1, 5),
-    is_gang=MOSTLY_NOTHING,
-    expected_s=st.sampled_from((0, 3, 12, 45)),
-    time_limit_s=st.sampled_from((5, 20, 60, 150)),
-    budget_micro=st.sampled_from((0, 0, 20_000, 80_000)),
+    task_count=st.sampled_from((1, 2, 3, 5)),
+    is_gang=st.sampled_from(RARELY),
+    expected_s=st.sampled_from((12, 45, 3, 0)),
+    time_limit_s=st.sampled_from((60, 150, 20, 5)),
+    budget_micro=st.sampled_from((900_000, 900_000, 0, 80_000, 20_000)),
     prefer=st.sampled_from(("cheapest", "soonest")),
     on_partition=st.sampled_from(("keep", "move")),
-    latency_ms_max=st.sampled_from((0, 0, 10)),
-    residency=st.sampled_from(((), (), ("CN",))),
-    data=st.sampled_from(((), (), (DataReference("secret", 0, ("west",)),))),
+    latency_ms_max=st.sampled_from((0, 0, 0, 10)),
+    residency=st.sampled_from(((), (), (), ("CN",))),
+    data=st.sampled_from(((), (), (), (DataReference("secret", 0, ("west",)),))),
     checkpoint=st.sampled_from((None, Checkpoint("state", 1))),
     environment=st.sampled_from(PROGRAMS),
     resources=st.builds(
         Resources,
-        cpus_milli=st.sampled_from((500, 1000, 2000)),
+        cpus_milli=st.sampled_from((1000, 500, 2000)),
         memory_bytes=st.sampled_from((GIB, 3 * GIB)),
     ),
 )
 project = st.integers(0, len(PROJECTS) - 1)
 pool = st.integers(0, len(POOLS) - 1)
-acts = st.one_of(
-    st.builds(Act, st.just("submit"), project, requests),
-    st.builds(Act, st.just("submit"), project, requests),
-    st.builds(Act, st.just("submit_after"), project, st.tuples(requests, st.integers(0, 5))),
-    st.builds(Act, st.just("quote"), project, requests),
-    st.builds(Act, st.just("cancel"), st.integers(0, 9)),
-    st.builds(Act, st.just("block"), project, st.booleans()),
-    st.builds(Act, st.just("top_up"), project, st.sampled_from((1, 5_000, 300_000))),
+submits = st.builds(Act, st.just("submit"), project, requests)
+troubles = st.one_of(
     st.builds(Act, st.just("lend"), pool, st.sampled_from((0, 500, 1000, 2000, 3000))),
-    st.builds(Act, st.just("drain"), pool, st.booleans()),
-    st.builds(Act, st.just("silence"), pool, st.booleans()),
-    st.builds(Act, st.just("restart"), pool, st.sampled_from((200_000, 900_000, 4_000_000))),
+    st.builds(Act, st.just("silence"), pool, st.sampled_from((True, True, False))),
     st.builds(Act, st.just("fault"), pool, st.sampled_from(("lose", "answer", "repeat", "delay"))),
-    st.builds(Act, st.just("pass"), st.just(0), st.sampled_from((0.1, 3, 3, 15, 70))),
-    st.builds(Act, st.just("pass"), st.just(0), st.sampled_from((0.1, 3, 3, 15, 70))),
+    st.builds(Act, st.just("restart"), pool, st.sampled_from((200_000, 900_000, 4_000_000))),
+    st.builds(Act, st.just("drain"), pool, st.booleans()),
+    st.builds(Act, st.just("cancel"), st.integers(0, 5)),
+    st.builds(Act, st.just("block"), project, st.booleans()),
 )
-lives = st.lists(acts, min_size=1, max_size=14)
+others = st.one_of(
+    st.builds(Act, st.just("submit_after"), project, st.tuples(requests, st.integers(0, 3))),
+    st.builds(Act, st.just("quote"), project, requests),
+    st.builds(Act, st.just("top_up"), project, st.sampled_from((1, 5_000, 300_000))),
+)
+passes = st.builds(Act, st.just("pass"), st.just(0), st.sampled_from((1, 4, 11, 45)))
+chapters = st.tuples(
+    st.lists(submits, min_size=1, max_size=3), troubles, passes, st.one_of(troubles, others), passes
+).map(lambda chapter: [*chapter[0], *chapter[1:]])
+lives = st.lists(chapters, min_size=1, max_size=3).map(
+    lambda told: [act for c in told for act in c]
+)
 
 
 class Life:

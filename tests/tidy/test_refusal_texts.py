@@ -1,4 +1,4 @@
-"""Every refusal that the code can give has its text, in every language, with the values it needs."""
+"""Every refusal that the code can give has its text in every language, with its values."""
 
 import ast
 from pathlib import Path
@@ -12,7 +12,7 @@ GROUPS = {"Refusal": "refusal", "Relaxation": "relaxation"}
 
 
 def given() -> list[tuple[str, str, frozenset[str] | None, str]]:
-    """Return (group, code, names of its values or None where they are built elsewhere, place)."""
+    """Return (group, code, names of its values or None where unknown, place)."""
     found = []
     for path in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

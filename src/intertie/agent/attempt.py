@@ -6,6 +6,7 @@ network already has is found out by asking it, so every step may be repeated.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import TypeVar
@@ -47,6 +48,10 @@ class Attempt(Thread):
                 self._send_files()
         except Forgotten:
             event("attempt forgotten", lease=self.record.lease)
+        except Exception as error:
+            event("attempt broke", lease=self.record.lease, reason=repr(error))
+            self._end_broken(repr(error))
+            raise
 
     def _start(self) -> bool:
         """Start the program unless an earlier agent did; False if it cannot be."""
@@ -153,6 +158,17 @@ class Attempt(Thread):
 
     def _cause(self) -> str:
         return self.record.seen.cause if self.record.seen else "none"
+
+    def _end_broken(self, detail: str) -> None:
+        """End an attempt that this agent cannot carry, so that the network need not wait for it."""
+        self.engine.stop(self.record.lease, self.record.token, "lost", 0)
+        with suppress(Forgotten):
+            while (seen := self._wait()) is not None and seen.state != "over":
+                continue
+            with self.book.changed:
+                self._check_forgotten()
+                files = list(self.record.checkpoint)
+                self.book.end(self.record, self.record.observed("ended", files, detail))
 
     def _check_forgotten(self) -> None:
         if self.record.is_forgotten:

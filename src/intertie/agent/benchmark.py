@@ -4,9 +4,9 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_NB, flock
 from math import exp, log
 from pathlib import Path
 from platform import python_version
@@ -27,8 +27,9 @@ from intertie.wire.sync import LeaseBody
 PROFILE = "cpu@1"
 PROGRAM = Path(__file__).with_name("cpu_program.py")
 LIMIT_S = 120
-TRIES_MAX = 3
-QUIET = 0.9  # the part of its promised share that the program got; less means it was disturbed
+LOCK_WAIT_S = 5.0
+QUIET_PERCENT = 92  # of its promised share that the program must get, or it was disturbed
+Runs = dict[str, list[int]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def measured_score(engine: HostEngine, cache: Path, is_again: bool) -> Score | N
     return score
 
 
-def score_of(profile: Profile, runs: dict[str, list[int]]) -> Score | None:
+def score_of(profile: Profile, runs: Runs) -> Score | None:
     """Return the weighted geometric mean of the medians against the reference, in millionths."""
     weights = sum(part.weight for part in profile.components)
     total = 0.0
@@ -79,22 +80,25 @@ def score_of(profile: Profile, runs: dict[str, list[int]]) -> Score | None:
     return Score(profile.name, round(exp(total) * 1_000_000), "measured", profile.backend, flat)
 
 
-def _measure(engine: HostEngine) -> dict[str, list[int]]:
-    """Run the program, again if the machine was busy meanwhile; the quietest time counts."""
-    best: tuple[float, dict[str, list[int]]] = (-1.0, {})
+def _measure(engine: HostEngine) -> Runs:
+    """Return the runs of one measurement, by the clock on the wall.
+
+    If somebody else used the machine meanwhile, the wall's clock says nothing of this core; then
+    the runs by CPU time count, times the share of a core that the limits leave.
+    """
     with _nobody_else_measures():
-        for _ in range(TRIES_MAX):
-            seen, runs = _run_once(engine)
-            share = engine.settings.speed_percent / 100 if engine.limits.abilities else 1.0
-            quiet = seen.cpu_ms / max(1.0, seen.ran_ms * share)
-            best = max(best, (quiet, runs), key=lambda each: each[0])
-            if quiet >= QUIET:
-                break
-            event("benchmark disturbed: the machine is busy", got_percent=round(quiet * 100))
-    return best[1]
+        seen, wall, cpu = _run_once(engine)
+    is_limited = "cpu_limit" in engine.limits.abilities
+    share_percent = engine.settings.speed_percent if is_limited else 100
+    got_percent = 100 * seen.cpu_ms * 100 // max(1, seen.ran_ms * share_percent)
+    if got_percent >= QUIET_PERCENT:
+        return wall
+    event("benchmark disturbed: counting CPU time", got_percent=got_percent)
+    return {name: [run * share_percent // 100 for run in runs] for name, runs in cpu.items()}
 
 
-def _run_once(engine: HostEngine) -> tuple[Observed, dict[str, list[int]]]:
+def _run_once(engine: HostEngine) -> tuple[Observed, Runs, Runs]:
+    """Run the program as a job is run; return what was seen of it, and its runs by both clocks."""
     for left in engine.observe():  # by an agent that was killed while it measured
         engine.forget(left.lease, left.token)
     token = time.time_ns() // 1_000_000
@@ -105,7 +109,8 @@ def _run_once(engine: HostEngine) -> tuple[Observed, dict[str, list[int]]]:
         engine.start("benchmark", token, _body())
         while (seen := engine.observe()[-1]).state != "over":
             engine.wait(0.5)
-        return seen, _read_runs((folder / "log").read_text())
+        text = (folder / "log").read_text()
+        return seen, _read_runs(text, "wall"), _read_runs(text, "cpu")
     finally:
         engine.forget("benchmark", token)
         rmtree(folder, ignore_errors=True)
@@ -113,9 +118,14 @@ def _run_once(engine: HostEngine) -> tuple[Observed, dict[str, list[int]]]:
 
 @contextmanager
 def _nobody_else_measures() -> Iterator[None]:
-    """Wait until no other agent on this machine measures."""
+    """Wait a while until no other agent on this machine measures: they would disturb each other."""
     with Path(gettempdir(), f"intertie-benchmark-{os.getuid()}.lock").open("a") as lock:
-        flock(lock, LOCK_EX)
+        until = time.monotonic() + LOCK_WAIT_S
+        while time.monotonic() < until:
+            with suppress(BlockingIOError):
+                flock(lock, LOCK_EX | LOCK_NB)
+                break
+            time.sleep(0.05)
         yield
 
 
@@ -141,21 +151,21 @@ def _body() -> LeaseBody:
     )
 
 
-def _read_runs(text: str) -> dict[str, list[int]]:
+def _read_runs(text: str, clock: str) -> Runs:
     """Return the runs that the program printed, by component, in work units a second."""
     try:
         told = json.loads(text.strip().splitlines()[-1])
-        return {str(name): [int(run) for run in runs] for name, runs in told.items()}
-    except (ValueError, IndexError, AttributeError, TypeError):
+        return {str(name): [int(run) for run in runs[clock]] for name, runs in told.items()}
+    except (ValueError, IndexError, KeyError, AttributeError, TypeError):
         return {}
 
 
-def _cached(cache: Path, here: Conditions) -> dict[str, list[int]] | None:
+def _cached(cache: Path, here: Conditions) -> Runs | None:
     try:
         kept: dict[str, Any] = json.loads(cache.read_text())
     except (OSError, ValueError):
         return None
-    runs: dict[str, list[int]] = kept.get("runs") or {}
+    runs: Runs = kept.get("runs") or {}
     return runs if kept.get("conditions") == _plain(here) and runs else None
 
 

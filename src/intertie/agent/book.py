@@ -51,7 +51,8 @@ class Record:
     @property
     def state(self) -> LeaseStateWord:
         """Return the network's word for it: what is over is finishing until its files are up."""
-        if self.ended:
+        is_over = self.seen is not None and self.seen.state == "over"
+        if self.ended or (is_over and self.body is None):  # nothing can be sent without its token
             return "ended"
         return STATE_OF[self.seen.state] if self.seen else "pending"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from threading import Event, Thread, current_thread, main_thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from intertie.agent import joining, owner, policy
 from intertie.agent.attempt import Attempt
@@ -26,7 +26,7 @@ from intertie.agent.settings import AgentSettings
 from intertie.engines.host.engine import HostEngine
 from intertie.wire.sync import LeaseBody, PoolBody
 
-STOPPED, REFUSED, FENCED_OUT, BUSY = 0, 2, 3, 4
+STOPPED, BROKEN, REFUSED, FENCED_OUT, BUSY = 0, 1, 2, 3, 4
 WATCH_S = 0.5
 LOCK_WAIT_S = 15.0
 RECLAIM_WAIT_S = 2.0  # for the network's own stops; then the owner's will is done without it
@@ -84,7 +84,7 @@ class Agent:
             return BUSY
         self._adopt()
         for loop in (self._poll, self._tell):
-            Thread(target=loop, args=(session, pool), name=loop.__name__, daemon=True).start()
+            Thread(target=self._guard, args=(loop, session, pool), daemon=True).start()
         self._watch()
         event("agent stops", exit_code=self.exit_code, running=len(self._holding()))
         return self.exit_code
@@ -152,6 +152,16 @@ class Agent:
                     self.engine.stop(record.lease, record.token, *record.stop)
                 if record.body and not record.ended and not record.declined:
                     self._carry(record)
+
+    def _guard(self, loop: Callable[[Session, PoolBody], None], *known: Any) -> None:
+        """Run a loop; if it breaks, the agent ends rather than go on with half of itself."""
+        try:
+            loop(*known)
+        except Exception as error:
+            event("the agent broke", reason=repr(error))
+            self.exit_code = BROKEN
+            self.stop()
+            raise
 
     def _poll(self, session: Session, pool: PoolBody) -> None:
         """Hold the long poll."""

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from sqlalchemy import Engine
-from starlette.routing import Match
 
 import intertie
 from intertie.api import (
@@ -40,7 +39,7 @@ def create_app(engine: Engine, wake: Wake, data: Path) -> FastAPI:
         version=intertie.__version__,
         summary="The open compute network",
         openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=f"{PREFIX}/docs",
+        docs_url=None,
         redoc_url=None,
     )
     app.state.door = make_door(engine, wake, data, facts, policy)
@@ -56,11 +55,7 @@ def create_app(engine: Engine, wake: Wake, data: Path) -> FastAPI:
 
 async def _unknown(request: Request, path: str) -> None:
     """Answer 405 where another method would have been right, else 404."""
-    allowed: set[str] = set()
-    for route in request.app.routes:
-        if getattr(route, "endpoint", None) is not _unknown:
-            match, _ = route.matches(request.scope)
-            allowed |= set(route.methods or ()) if match == Match.PARTIAL else set()
+    allowed = contract.methods_at(request.app, request.url.path)
     if allowed:
         headers = {"Allow": ", ".join(sorted(allowed))}
         raise problems.Wrong(405, "method_not_allowed", headers=headers)

@@ -1,10 +1,13 @@
 """The OpenAPI document beyond what types say: problems of each route, examples, who may knock."""
 
+import re
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import compile_path
 
 from intertie.api.examples import EXAMPLES
 from intertie.wire.base import Problem
@@ -26,6 +29,7 @@ ABOUT = """The open compute network. Ids look like `job-000c`; money is whole mi
 `application/problem+json`; a refusal says why and names the smallest change that would help.
 `Accept-Language: en` or `zh-CN` chooses the language of texts."""
 
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _WHY = {
     401: "The token, the signature or the enrolment token is missing or unknown.",
     403: "The token may not do that; the detail says which role is needed.",
@@ -79,6 +83,21 @@ def document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+def methods_at(app: FastAPI, path: str) -> set[str]:
+    """Return the methods that the contract has for an address; none where there is no such one."""
+    return {
+        method.upper()
+        for template, operations in document(app)["paths"].items()
+        if _shape(template).match(path)
+        for method in operations
+    }
+
+
+@cache
+def _shape(template: str) -> re.Pattern[str]:
+    return compile_path(template.replace("{path}", "{path:path}"))[0]
+
+
 def _mend(operation: dict[str, Any], name: str) -> None:
     """Give errors their own content type, and each operation a short name of its own."""
     words = name.replace("/v1", "").replace("{", "").replace("}", "")
@@ -86,6 +105,5 @@ def _mend(operation: dict[str, Any], name: str) -> None:
         "__", "_"
     )
     for status, answer in operation["responses"].items():
-        content = answer.get("content", {})
-        if int(status) >= 400 and "application/json" in content:
-            answer["content"] = {PROBLEM_TYPE: content["application/json"]}
+        if int(status) >= 400:
+            answer["content"] = {PROBLEM_TYPE: {"schema": _PROBLEM}}

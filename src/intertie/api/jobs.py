@@ -13,17 +13,19 @@ from intertie.api.pages import After, Limit, after_number, page
 from intertie.api.problems import not_found
 from intertie.api.receipt_views import receipt
 from intertie.api.speech import spoken_refusal
-from intertie.api.submitting import missing_blob, request_of
+from intertie.api.submitting import missing_blob, quote_of, request_of
 from intertie.api.why_views import why_view
+from intertie.control.clock import now_ms
 from intertie.control.waiting import NotDecided
 from intertie.model.ids import encode
 from intertie.model.job import Job
 from intertie.model.plain import from_plain, to_plain
 from intertie.model.refusal import Refusal
+from intertie.model.request import Request as Asked
 from intertie.model.states import JobState
 from intertie.store import reading
 from intertie.store.appending import owns_blob
-from intertie.wire.base import Page
+from intertie.wire.base import Page, plain
 from intertie.wire.jobs import JobView, Receipt, RefusedView, SubmitJob, WhyView
 
 router = APIRouter(tags=["jobs"])
@@ -48,8 +50,7 @@ async def submit(
     door: TheDoor, bearer: Project, message: SubmitJob, request: Request, key: Key = None
 ) -> Any:
     """Wait for the round that admits the job. A refusal is a 422 with the change that helps."""
-    quote = number_of("quote", message.quote) if message.quote else 0
-    asked = request_of(message.spec, quote)
+    asked = request_of(message.spec, quote_of(message.quote), door.policy)
     if asked.workdir and not await door.run(owns_blob, door.engine, asked.workdir, bearer.subject):
         raise missing_blob(asked.workdir)
     body = {
@@ -60,9 +61,9 @@ async def submit(
     try:
         number, _ = await door.ask("job", bearer.subject, body, key)
     except NotDecided as waits:
-        known_as = encode("job", waits.number)
-        where = {"Location": str(request.url_for("see_job", job=known_as).path)}
-        return JSONResponse({"id": known_as, "state": "waiting"}, 202, where)
+        view = await door.run(_waiting, door, bearer, waits.number, asked)
+        where = str(request.url_for("see_job", job=view.id).path)
+        return JSONResponse(plain(view), 202, {"Location": where})
     return await door.run(_see, door, bearer, encode("job", number))
 
 
@@ -177,6 +178,22 @@ def _see(door: Door, bearer: Bearer, job: str) -> JobView:
         fresh = reading.find(connection, Job, known.id)
         assert fresh is not None, "jobs are never deleted"
         return job_view(connection, fresh)
+
+
+def _waiting(door: Door, bearer: Bearer, number: int, asked: Asked) -> JobView:
+    """Return a job that no round has taken yet: its id is known, its fate is not."""
+    with reading.snapshot(door.engine) as connection:
+        project = reading.document(connection, PROJECT, bearer.subject).name
+    return JobView(
+        id=encode("job", number),
+        name=asked.name,
+        project=project,
+        kind=asked.kind,
+        state="asked",
+        outcome="none",
+        submitted_at=now_ms(),
+        task_count=asked.task_count,
+    )
 
 
 def _why(door: Door, job: int, answer: dict[str, Any], lang: str) -> WhyView:

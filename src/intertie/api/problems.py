@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from intertie.api.faults import faults_of, is_bad_json
 from intertie.api.speech import language_of, spoken, spoken_refusal
@@ -82,6 +83,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(NotDecided, _not_decided)
     app.add_exception_handler(KeyReused, _key_reused)
+    app.add_exception_handler(UnicodeEncodeError, _no_text)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unknown)
 
 
@@ -116,6 +119,17 @@ async def _not_decided(request: Request, error: Exception) -> Response:
 
 async def _key_reused(request: Request, error: Exception) -> Response:
     return problem(request, Wrong(409, "idempotency_conflict", "key_reused"))
+
+
+async def _no_text(request: Request, error: Exception) -> Response:
+    """JSON can spell half of a character; no store can keep it."""
+    assert isinstance(error, UnicodeEncodeError)
+    told = FieldError(field="body", message=f"it holds text that is not Unicode: {error.reason}")
+    return problem(request, Wrong(422, "bad_request", errors=[told]))
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
 
 
 async def _unknown(request: Request, error: Exception) -> Response:

@@ -29,7 +29,7 @@ async def ask_quote(
     door: TheDoor, bearer: Project, message: AskQuote, lang: Language, key: Key = None
 ) -> QuoteView:
     """Every way to run the job, which is cheapest, soonest and chosen, and why others lost."""
-    request = request_of(message.spec, 0)
+    request = request_of(message.spec, 0, door.policy)
     body = {"request": to_plain(request)}
     number, _ = await door.ask("quote", bearer.subject, body, key)
     return await door.run(_see, door, bearer, encode("quote", number), lang)

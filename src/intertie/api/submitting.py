@@ -1,7 +1,11 @@
 """From a spec on the wire to the request that a round takes."""
 
+from math import prod
+
 from intertie.api.problems import Wrong
-from intertie.model.refusal import Refusal
+from intertie.model.ids import decode
+from intertie.model.policy import Policy
+from intertie.model.refusal import Refusal, Relaxation
 from intertie.model.request import Request
 from intertie.wire.base import FieldError
 from intertie.wire.jobspec import JobSpec
@@ -10,16 +14,18 @@ from intertie.wire.jobspec import JobSpec
 _NUMBER_MAX = 2**53
 
 
-def request_of(spec: JobSpec, quote: int) -> Request:
+def request_of(spec: JobSpec, quote: int, policy: Policy) -> Request:
     """Return the request that a spec means; a field that cannot be meant is named."""
     _check_sizes(spec)
+    _check_grid(spec, policy)
     for at, job in enumerate(spec.after):
-        if not job.startswith("job-"):
-            raise _wrong(f"spec.after.{at}", f"write the id of a job such as job-000c, not {job!r}")
-    try:
-        return spec.to_request(quote)
-    except ValueError as error:
-        raise _wrong("spec.after", str(error)) from None
+        _number("job", job, f"spec.after.{at}")
+    return spec.to_request(quote)
+
+
+def quote_of(text: str | None) -> int:
+    """Return the number of a quote, 0 for none."""
+    return _number("quote", text, "quote") if text else 0
 
 
 def missing_blob(sha: str) -> Wrong:
@@ -42,6 +48,29 @@ def _check_sizes(spec: JobSpec) -> None:
     for field, size in sizes.items():
         if size > _NUMBER_MAX:
             raise _wrong(f"spec.{field}", "it is larger than anything the network could mean")
+
+
+def _check_grid(spec: JobSpec, policy: Policy) -> None:
+    """Refuse a grid by its count: a few names with many values each would fill the memory."""
+    grid = spec.array.grid if spec.array else {}
+    count = prod(len(choices) for choices in grid.values())
+    if count > policy.tasks_max:
+        raise Wrong(
+            422,
+            "refused",
+            refusal=Refusal(
+                "too_many_tasks",
+                {"needs": min(count, _NUMBER_MAX), "max": policy.tasks_max},
+                Relaxation("fewer_tasks", {"to": policy.tasks_max}),
+            ),
+        )
+
+
+def _number(noun: str, text: str, field: str) -> int:
+    try:
+        return decode(noun, text)
+    except ValueError as error:
+        raise _wrong(field, str(error)) from None
 
 
 def _wrong(field: str, message: str) -> Wrong:

@@ -68,7 +68,7 @@ class TaskLog:
             begins += size
         last = leases[-1] if leases else None
         is_over = last is None or last.state in _OVER
-        if self.attempt is None or last is None:
+        if self.attempt is None:
             is_over = is_over and task.state == TaskState.ENDED
         return Piece(b"", is_over, last.id if last else 0, number)
 

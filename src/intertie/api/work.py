@@ -167,7 +167,7 @@ def _task_log(door: Door, bearer: Bearer, job: str, index: int, attempt: int | N
     if not found:
         raise not_found("task", f"{job}/{index}")
     log = TaskLog(found[0].id, attempt)
-    if attempt is not None and not log.leases(door) and found[0].attempts >= attempt:
+    if attempt is not None and not log.leases(door):
         raise not_found("attempt", f"{job}/{index}/{attempt}")
     return log
 

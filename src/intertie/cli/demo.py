@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from intertie.cli.render_receipt import receipt_view
 from intertie.client import IntertieError
 from intertie.wire.jobs import Receipt
 
-JOIN_TIMEOUT_S = 90.0
+JOIN_TIMEOUT_S = 180.0
 
 
 class Teller:
@@ -105,7 +106,7 @@ def _supply(stage: Stage, teller: Teller) -> None:
 def _wait_for_offer(stage: Stage, name: str) -> None:
     operator = stage.network.client()
     ends = time.monotonic() + JOIN_TIMEOUT_S
-    agent = stage.network.agents[name]
+    agent = stage.network.agents[demo_stage.POOLS[name]]
     while time.monotonic() < ends:
         if any(offer.provider == name and offer.score for offer in operator.offers()):
             return
@@ -126,11 +127,7 @@ def _quote(stage: Stage, teller: Teller) -> None:
 
 def _place(stage: Stage, teller: Teller) -> None:
     teller.step("place")
-    folder = demo_stage.digits_folder()
-    for name, client in stage.projects.items():
-        stage.jobs[name] = client.submit(
-            demo_stage.spec_of(name), quote=stage.quotes[name], workdir=folder
-        )
+    _submit_together(stage)
     _refusal(stage, teller)
     _wait_for_places(stage)
     columns = Columns(teller.lang, text(teller.lang, "demo.place.table"))
@@ -144,6 +141,21 @@ def _place(stage: Stage, teller: Teller) -> None:
                 holds.append(int(event.values["hold_micro"]))
     cells = zip(rows, credit_cells(prices), credit_cells(holds), strict=True)
     teller.show(columns.rows([*row, price, held] for row, price, held in cells))
+
+
+def _submit_together(stage: Stage) -> None:
+    """Both projects upload their folder, and then submit at the same moment."""
+    folder = demo_stage.digits_folder()
+    specs = {
+        name: demo_stage.spec_of(name) | {"workdir": client.upload(folder)}
+        for name, client in stage.projects.items()
+    }
+    with ThreadPoolExecutor(len(specs)) as threads:
+        futures = {
+            name: threads.submit(client.submit, specs[name], stage.quotes[name])
+            for name, client in stage.projects.items()
+        }
+        stage.jobs = {name: future.result() for name, future in futures.items()}
 
 
 def _wait_for_places(stage: Stage) -> None:

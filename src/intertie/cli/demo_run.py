@@ -9,7 +9,7 @@ from rich.text import Text
 
 from intertie.agent.owner import reclaim
 from intertie.catalogue.texts import text
-from intertie.cli.demo_stage import Stage
+from intertie.cli.demo_stage import POOLS, Stage
 from intertie.cli.render_jobs import event_line
 from intertie.cli.render_live import live_view
 from intertie.wire.jobs import JobEvent, JobView, TaskView
@@ -46,7 +46,7 @@ class Watch:
                 if event.code in TOLD:
                     self.lines.append(f"{name}: {event_line(event, self.lang)}")
         if not self.reclaimed_at and self._is_mid_run():
-            reclaim(self.stage.network.agent_folder(RECLAIMED), 0, RECLAIM_S)
+            reclaim(self.stage.network.agent_folder(POOLS[RECLAIMED]), 0, RECLAIM_S)
             self.reclaimed_at = time.monotonic() - self._begun
             self.lines.append(text(self.lang, "demo.run.reclaim", by_s=RECLAIM_S))
 

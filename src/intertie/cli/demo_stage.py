@@ -39,6 +39,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "grace": 3,
     },
 }
+POOLS = {"lab": "desk", "west": "rack", "night": "office"}
 LENT = {"cpus": 1, "lent_cpus": 1, "memory": "2GiB", "lent_memory": "2GiB"}
 PROJECTS = {"small-lab": 20, "llm-group": 200}
 EXPECTED_S = 5
@@ -78,7 +79,9 @@ def add_provider(stage: Stage, name: str) -> None:
     operator = stage.network.client()
     made = operator.create_provider(name)
     stage.network.keep_token(name, made.token)
-    stage.network.add_agent(name, {"enrol_token": made.enrol_token, **LENT, **PROVIDERS[name]})
+    stage.network.add_agent(
+        POOLS[name], {"enrol_token": made.enrol_token, **LENT, **PROVIDERS[name]}
+    )
 
 
 def add_projects(stage: Stage) -> None:

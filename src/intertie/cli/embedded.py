@@ -33,6 +33,7 @@ class EmbeddedNetwork:
         self.url = f"http://127.0.0.1:{self.port}"
         self.agents: dict[str, Process] = {}
         self._processes: list[Process] = []
+        self._clients: list[Intertie] = []
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> "EmbeddedNetwork":
@@ -66,6 +67,8 @@ class EmbeddedNetwork:
 
     def stop(self) -> None:
         """Stop agents, door and decider in this order; what runs under an agent runs on."""
+        while self._clients:
+            self._clients.pop().close()
         for process in [*self.agents.values(), *reversed(self._processes)]:
             process.stop()
         if self._lock is not None:
@@ -77,10 +80,11 @@ class EmbeddedNetwork:
         return [*self._processes, *self.agents.values()]
 
     def client(self, name: str = OPERATOR, lang: str | None = None) -> "Intertie":
-        """Return a connection as one of the names in the credentials file."""
+        """Return a connection as one of the names in the credentials file; `stop` closes it."""
         from intertie.client import Intertie
 
-        return Intertie(self.url, self.tokens()[name], lang)
+        self._clients.append(Intertie(self.url, self.tokens()[name], lang))
+        return self._clients[-1]
 
     def tokens(self) -> dict[str, str]:
         """Return the tokens by name that this data folder knows."""

@@ -1,9 +1,14 @@
 """Streams that run beside a page: a thread reads one, the page takes what has arrived."""
 
+import contextlib
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
+
+import httpx
+from nicegui import ui
 
 from intertie.client import Intertie, IntertieError
 from intertie.console.visitors import Visitor
@@ -25,7 +30,8 @@ class Follower(Generic[T]):
         read: Callable[[Intertie], Iterator[T]],
         waiting_max: int = 5_000,
     ) -> None:
-        self._network = visitor.connect(lang)
+        self._line = _Line()
+        self._network = visitor.connect(lang, self._line)
         self._read = read
         self._waiting: deque[T] = deque(maxlen=waiting_max)
         self._is_closed = threading.Event()
@@ -41,8 +47,9 @@ class Follower(Generic[T]):
         return taken
 
     def close(self) -> None:
-        """Stop reading; the thread ends at its next piece or time-out."""
+        """Stop reading at once."""
         self._is_closed.set()
+        self._line.cut()
         self._network.close()
 
     def _run(self) -> None:
@@ -59,3 +66,44 @@ class Follower(Generic[T]):
                 raise
         finally:
             self.is_over = True
+
+
+def while_open(start: Callable[[], None], stop: Callable[[], None]) -> None:
+    """Start something whenever the page connects, stop it when the page is gone.
+
+    A server that ends closes its pages first: what they follow must not hold it up.
+    """
+    client = ui.context.client
+
+    def stop_unless_back() -> None:
+        if not client.has_socket_connection:
+            stop()
+
+    client.on_connect(start)
+    client.on_disconnect(stop_unless_back)
+    client.on_delete(stop)
+
+
+class _Line(httpx.HTTPTransport):
+    """A transport whose connections another thread can cut.
+
+    Closing a socket leaves a read that waits on it waiting; shutting it down ends the read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sockets: list[socket.socket] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        stream = response.extensions.get("network_stream")
+        found = stream.get_extra_info("socket") if stream is not None else None
+        if found is not None and found not in self._sockets:
+            self._sockets = [known for known in self._sockets if known.fileno() >= 0] + [found]
+        return response
+
+    def cut(self) -> None:
+        """Shut every connection down."""
+        for line in self._sockets:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)

@@ -7,7 +7,7 @@ from typing import Any
 from nicegui import ui
 
 from intertie.client import Intertie
-from intertie.console.following import Follower
+from intertie.console.following import Follower, while_open
 from intertie.console.frame import Frame
 from intertie.console.parts import section
 from intertie.console.problems import title_of
@@ -28,27 +28,37 @@ class EventList:
 
     def __init__(self, frame: Frame, job_id: str) -> None:
         self.on_news: Callable[[], Awaitable[None]] = _nothing
-        self._frame = frame
+        self._frame, self._job_id = frame, job_id
+        self._follower: Follower[JobEvent] | None = None
+        self._last = 0
         self._shown: deque[ui.element] = deque()
         section(frame.say("job.events"), frame.say("job.events_note"))
         self._place = ui.element("div").classes("console-events").props("aria-live=polite")
+        while_open(self._start, self._stop)
+        ui.timer(LOOK_S, self._look)
+
+    def _start(self) -> None:
+        if self._follower is not None:
+            return
+        job_id, last = self._job_id, self._last
 
         def read(network: Intertie) -> Iterator[JobEvent]:
-            return network.events(job_id, follow=True)
+            return network.events(job_id, follow=True, last=last)
 
-        self._follower = Follower(frame.visit.visitor, frame.speech.lang, read)
-        ui.context.client.on_delete(self._follower.close)
-        self._timer = ui.timer(LOOK_S, self._look)
+        self._follower = Follower(self._frame.visit.visitor, self._frame.speech.lang, read)
+
+    def _stop(self) -> None:
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
 
     async def _look(self) -> None:
-        is_over = self._follower.is_over
-        news = self._follower.take()
+        news = self._follower.take() if self._follower else []
         for event in news[-EVENTS_MAX:]:
             self._add(event)
+            self._last = max(self._last, event.number)
         if news:
             await self.on_news()
-        if is_over:
-            self._timer.cancel()
 
     def _add(self, event: JobEvent) -> None:
         with self._place, ui.element("div").classes("console-event") as row:
@@ -66,6 +76,8 @@ class LogView:
     def __init__(self, frame: Frame, job_id: str) -> None:
         self._frame, self._job_id = frame, job_id
         self._follower: Follower[str] | None = None
+        self._task: int | None = None
+        self._is_complete = False
         self._rest = ""
         self._lines = 0
         section(frame.say("job.log"))
@@ -75,8 +87,8 @@ class LogView:
         self._log = ui.log(max_lines=LINES_MAX).classes("console-log")
         self._log.props("role=log").set_visibility(False)
         self._note = ui.label(frame.say("job.log_none")).classes("console-note")
-        self._timer = ui.timer(LOOK_S, self._look)
-        ui.context.client.on_delete(self.close)
+        while_open(self._start, self._stop)
+        ui.timer(LOOK_S, self._look)
 
     def offer(self, tasks: list[TaskView], job: JobView) -> None:
         """Offer the tasks that have begun; follow the first of them."""
@@ -89,9 +101,25 @@ class LogView:
             chosen = self._choice.value
             self._choice.set_options(names, value=next(iter(names)) if chosen is None else chosen)
 
-    def close(self) -> None:
+    def _start(self) -> None:
+        """Follow the chosen task from its first line on, unless all of it has been shown."""
+        if self._follower is not None or self._task is None or self._is_complete:
+            return
+        task = self._task
+        self._log.clear()
+        self._log.set_visibility(True)
+        self._rest, self._lines = "", 0
+        self._tell("job.log_none")
+
+        def read(network: Intertie) -> Iterator[str]:
+            return network.logs(self._job_id, task, follow=True)
+
+        self._follower = Follower(self._frame.visit.visitor, self._frame.speech.lang, read)
+
+    def _stop(self) -> None:
         if self._follower is not None:
             self._follower.close()
+            self._follower = None
 
     def _name(self, task: TaskView) -> str:
         values = ", ".join(f"{name}={value}" for name, value in task.values.items())
@@ -99,20 +127,10 @@ class LogView:
         return f"{task.index} · {state} · {values}" if values else f"{task.index} · {state}"
 
     def _choose(self, event: Any) -> None:
-        if event.value is None:
-            return
-        self.close()
-        task = int(event.value)
-        self._log.clear()
-        self._log.set_visibility(True)
-        self._rest, self._lines = "", 0
-
-        def read(network: Intertie) -> Iterator[str]:
-            return network.logs(self._job_id, task, follow=True)
-
-        self._follower = Follower(self._frame.visit.visitor, self._frame.speech.lang, read)
-        self._note.set_text(self._frame.say("job.log_none"))
-        self._note.set_visibility(True)
+        if event.value is not None and event.value != self._task:
+            self._stop()
+            self._task, self._is_complete = int(event.value), False
+            self._start()
 
     def _look(self) -> None:
         follower = self._follower
@@ -132,15 +150,20 @@ class LogView:
         lines = text.split("\n")[-LINES_MAX:]
         self._lines += len(lines)
         self._log.push("\n".join(plain_line(line) or "\u00a0" for line in lines))
-        self._note.set_visibility(self._lines > LINES_MAX)
-        self._note.set_text(self._frame.say("job.log_cut", lines=LINES_MAX))
+        if self._lines > LINES_MAX:
+            self._tell("job.log_cut", lines=LINES_MAX)
+        else:
+            self._note.set_visibility(False)
 
     def _finish(self, follower: Follower[str]) -> None:
-        self._follower = None
-        follower.close()
+        self._stop()
+        self._is_complete = follower.error is None
         if follower.error is not None:
             self._note.set_text(title_of(follower.error.problem, self._frame.speech))
             self._note.set_visibility(True)
         elif not self._lines:
-            self._note.set_text(self._frame.say("job.log_empty"))
-            self._note.set_visibility(True)
+            self._tell("job.log_empty")
+
+    def _tell(self, key: str, **values: int) -> None:
+        self._note.set_text(self._frame.say(key, **values))
+        self._note.set_visibility(True)

@@ -40,8 +40,8 @@ body { font-family: Roboto, system-ui, "Noto Sans CJK SC", "Noto Sans SC", "Ping
 .console-fact-value { font-size: 1.05rem; overflow-wrap: anywhere;
   font-variant-numeric: tabular-nums; }
 .console-table { width: 100%; }
-.console-table th { white-space: normal; word-break: keep-all; vertical-align: bottom; font-weight: 600;
-  min-width: max-content; }
+.console-table th { white-space: normal; word-break: keep-all; vertical-align: bottom;
+  font-weight: 600; min-width: max-content; }
 .console-table th:not(.sorted) .q-table__sort-icon { display: none; }
 .console-table td { font-variant-numeric: tabular-nums; }
 .console-table td.console-wrap { white-space: normal; min-width: 13rem; }

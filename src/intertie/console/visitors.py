@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import httpx
+
 from intertie.client import BadInput, Intertie
 from intertie.client.errors import problem_of
 from intertie.wire.parties import WhoAmI
@@ -35,9 +37,9 @@ class Visitor:
                 self._networks[lang] = self.connect(lang)
             return self._networks[lang]
 
-    def connect(self, lang: str) -> Intertie:
-        """Return a connection of its own, for a stream that is closed from outside."""
-        return Intertie(self.url, self.token, lang=lang, timeout_s=TIMEOUT_S)
+    def connect(self, lang: str, transport: httpx.BaseTransport | None = None) -> Intertie:
+        """Return a connection of its own."""
+        return Intertie(self.url, self.token, lang=lang, timeout_s=TIMEOUT_S, transport=transport)
 
     def leave(self) -> None:
         """Close every connection; pages that are still open see `is_over`."""

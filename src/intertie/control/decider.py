@@ -26,15 +26,15 @@ class Decider:
         self._world: World | None = None
         with engine.connect().execution_options(is_read=True) as connection:
             self.policy: Policy = load_policy(connection)
-            table = tables.round_
-            last = connection.execute(select(func.max(table.c.number), func.max(table.c.at))).one()
-        self._round: int = last[0] or 0
-        self._clock = SteadyClock(last[1] or 0)
+            last = connection.execute(select(func.max(tables.round_.c.at))).scalar()
+        self._round = 0
+        self._clock = SteadyClock(last or 0)
 
     def decide(self) -> int:
         """Run one round and return how many inbox rows it took; -1 when nothing changed."""
         if self._world is None:
-            self._world = load_world(self._engine)
+            self._load()
+        assert self._world is not None
         with self._engine.connect().execution_options(is_read=True) as connection:
             inbox = waiting_inbox(connection, ROWS_MAX)
         world, now = self._world, self._clock.now()
@@ -50,6 +50,12 @@ class Decider:
             self._round += 1
         self._world = world
         return len(inbox) if inbox or changes else -1
+
+    def _load(self) -> None:
+        """Begin again from the store: whether a commit that failed is there, only it knows."""
+        self._world = load_world(self._engine)
+        with self._engine.connect().execution_options(is_read=True) as connection:
+            self._round = connection.execute(select(func.max(tables.round_.c.number))).scalar() or 0
 
 
 def run(engine: Engine, wake: Wake, should_stop: threading.Event) -> None:

@@ -7,7 +7,6 @@ from intertie.model.job import Job, Task
 from intertie.model.lease import Lease
 from intertie.model.policy import Policy
 from intertie.model.states import (
-    Cause,
     JobState,
     LeaseState,
     Outcome,
@@ -63,9 +62,7 @@ def end_task(changes: Changes, task: Task, outcome: Outcome, at: int) -> None:
     """End a task that has no attempt alive."""
     ended = advance(TaskState(task.state), TaskState.ENDED)
     changes.put(replace(task, state=ended, outcome=outcome, ended_at=at))
-    changes.event(
-        task.job, "task_ended", task=task.index, outcome=int(outcome), cause=int(Cause.NONE)
-    )
+    changes.event(task.job, "task_dropped", task=task.index, outcome=int(outcome))
 
 
 def job_state(job: Job, tasks: list[Task], leases: list[Lease], now: int) -> Job:

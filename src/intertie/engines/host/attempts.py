@@ -34,6 +34,8 @@ def read_status(folder: Path) -> dict[str, Any] | None:
         status: dict[str, Any] = json.loads((folder / "status.json").read_text())
     except FileNotFoundError:
         return None
+    except ValueError:  # the machine lost power while it was written: nobody runs it now
+        return Status(str(folder), "").values | {"shim": [0, 0]}
     return status
 
 
