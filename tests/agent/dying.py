@@ -31,13 +31,13 @@ def deadly(step: Callable[..., Any]) -> Callable[..., Any]:
 
 for name in ("fsync", "posix_spawn", "write", "replace"):
     setattr(os, name, deadly(getattr(os, name)))
-watch = Agent._watch
+adopt = Agent._adopt
 
 
 def begin(agent: Agent) -> None:
     is_counting.set()
-    watch(agent)
+    adopt(agent)
 
 
-Agent._watch = begin  # type: ignore[method-assign, assignment]
+Agent._adopt = begin  # type: ignore[method-assign, assignment]
 sys.exit(run(read_settings(Path(sys.argv[2]))))

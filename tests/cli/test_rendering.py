@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from intertie.catalogue.texts import keys, languages
-from intertie.cli import render_jobs, render_live, render_market, render_receipt
-from intertie.cli.render_base import Columns, credit_cells, refusal_text
+from intertie.cli.render import jobs, live, market, receipt
+from intertie.cli.render.base import Columns, credit_cells, refusal_text
 from intertie.wire.base import RefusalBody
 from tests.client.samples import (
     a_job,
@@ -34,7 +34,7 @@ def drawn(view: RenderableType, width: int = 100) -> str:
 def number_columns() -> set[str]:
     """Return the key of every column of numbers in the code."""
     found = set()
-    for path in CLI.glob("render_*.py"):
+    for path in CLI.glob("render/*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
@@ -58,15 +58,15 @@ def test_no_header_of_numbers_is_without_its_unit(lang: str) -> None:
 @pytest.mark.parametrize(
     "view",
     [
-        lambda lang: render_market.offers_table([an_offer(), an_offer(provider="lab")], lang),
-        lambda lang: render_market.offers_table(
+        lambda lang: market.offers_table([an_offer(), an_offer(provider="lab")], lang),
+        lambda lang: market.offers_table(
             [an_offer(device_class="a100-80g-sxm", pool_state="lost")], lang
         ),
-        lambda lang: render_market.quote_view(a_quote(), lang),
-        lambda lang: render_market.providers_table([a_provider(earned_micro=123_456)], lang),
-        lambda lang: render_receipt.receipt_view(a_receipt(), lang),
-        lambda lang: render_jobs.tasks_table([a_task(3, an_attempt(), resumes=1)], lang),
-        lambda lang: render_live.live_view(a_job(task_count=8), [], 65, lang, "note"),
+        lambda lang: market.quote_view(a_quote(), lang),
+        lambda lang: market.providers_table([a_provider(earned_micro=123_456)], lang),
+        lambda lang: receipt.receipt_view(a_receipt(), lang),
+        lambda lang: jobs.tasks_table([a_task(3, an_attempt(), resumes=1)], lang),
+        lambda lang: live.live_view(a_job(task_count=8), [], 65, lang, "note"),
     ],
 )
 def test_tables_fit_a_hundred_columns_and_cut_nothing_off(view: object, lang: str) -> None:
@@ -76,16 +76,16 @@ def test_tables_fit_a_hundred_columns_and_cut_nothing_off(view: object, lang: st
 
 
 def test_an_offer_shows_both_prices_and_what_was_not_measured() -> None:
-    text = drawn(render_market.offers_table([an_offer()], "en"))
+    text = drawn(market.offers_table([an_offer()], "en"))
     assert "0.12" in text
     assert "0.24" in text
     assert "30*" in text
     assert "unverified" in text
-    assert "未实测" in drawn(render_market.offers_table([an_offer()], "zh-CN"))
+    assert "未实测" in drawn(market.offers_table([an_offer()], "zh-CN"))
 
 
 def test_a_quote_marks_its_options_and_says_why_others_lost() -> None:
-    text = " ".join(drawn(render_market.quote_view(a_quote(), "en")).split())
+    text = " ".join(drawn(market.quote_view(a_quote(), "en")).split())
     assert "chosen · soonest" in text
     assert "cheapest" in text
     assert "1 min 30 s" in text
@@ -93,7 +93,7 @@ def test_a_quote_marks_its_options_and_says_why_others_lost() -> None:
 
 
 def test_a_receipt_shows_both_meters_asked_and_used_and_the_zero() -> None:
-    text = drawn(render_receipt.receipt_view(a_receipt(), "en"))
+    text = drawn(receipt.receipt_view(a_receipt(), "en"))
     for shown in ("11.9", "12.1", "85/512", "11.2/11.9", "reclaimed"):
         assert shown in text
     assert "sum of all postings" in text
@@ -101,7 +101,7 @@ def test_a_receipt_shows_both_meters_asked_and_used_and_the_zero() -> None:
 
 def test_many_lines_of_a_receipt_are_cut_with_a_count() -> None:
     line = a_receipt().lines[0]
-    text = drawn(render_receipt.receipt_view(a_receipt(lines=[line] * 45), "en"))
+    text = drawn(receipt.receipt_view(a_receipt(lines=[line] * 45), "en"))
     assert "… and 5 more" in text
 
 
@@ -109,7 +109,7 @@ def test_live_progress_counts_by_provider_from_the_attempts() -> None:
     reclaimed = an_attempt(provider="night", state="settled", cause="reclaimed", agent_s=3)
     done = an_attempt(state="settled", cause="exited", agent_s=9)
     tasks = [a_task(0, reclaimed, done, state="ended", outcome="done"), a_task(1, an_attempt())]
-    progress = render_live.by_provider(tasks)
+    progress = live.by_provider(tasks)
     assert (progress["night"].moved, progress["night"].done) == (1, 0)
     assert (progress["west"].done, progress["west"].running) == (1, 1)
     assert progress["west"].cost_micro == 2000
@@ -123,7 +123,7 @@ def test_amounts_in_one_column_have_their_points_in_line() -> None:
 def test_a_code_that_the_catalogue_lacks_is_shown_in_the_networks_words() -> None:
     newer = RefusalBody(code="brand_new", text="Something newer.")
     assert refusal_text(newer, "en") == "Something newer."
-    assert render_jobs.event_text(an_event(1, "brand_new"), "en") == "brand_new"
+    assert jobs.event_text(an_event(1, "brand_new"), "en") == "brand_new"
 
 
 def test_a_header_of_numbers_without_a_unit_is_our_mistake() -> None:

@@ -35,7 +35,7 @@ def check(
     """Say what this machine could offer, and what it can and cannot enforce."""
     import json
 
-    from intertie.cli.render_agent import facts_view
+    from intertie.cli.render.agent import facts_view
     from intertie.engines.host.engine import HostEngine
     from intertie.model.plain import to_plain
 

@@ -13,7 +13,7 @@ from intertie.cli.session import Session
 
 def check(session: Session) -> int:
     """Prove the books from the first posting; exit code 1 when they are wrong."""
-    from intertie.cli.render_ledger import check_view
+    from intertie.cli.render.ledger import check_view
 
     found = session.network.ledger_check()
     session.show(found, lambda: check_view(found, session.lang))
@@ -30,7 +30,7 @@ def show(
     """Show the accounts and the transactions; as JSON, the transactions."""
     from rich.console import Group
 
-    from intertie.cli.render_ledger import accounts_table, transactions_table
+    from intertie.cli.render.ledger import accounts_table, transactions_table
 
     every = session.network.transactions(limit=500)
     wanted = (booked for booked in every if job in (None, booked.job))

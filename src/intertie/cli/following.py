@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from rich.live import Live
 from rich.text import Text
 
-from intertie.cli.render_jobs import event_line, event_text
-from intertie.cli.render_live import live_view
+from intertie.cli.render.jobs import event_line, event_text
+from intertie.cli.render.live import live_view
 from intertie.client import IntertieError
 
 if TYPE_CHECKING:

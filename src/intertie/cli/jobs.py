@@ -30,14 +30,14 @@ def jobs(
         session.say("cli.jobs.none")
         return
 
-    from intertie.cli.render_jobs import jobs_table
+    from intertie.cli.render.jobs import jobs_table
 
     session.show(listed, lambda: jobs_table(listed, session.lang))
 
 
 def job(session: Session, job_id: JobId) -> None:
     """Show one job with its tasks."""
-    from intertie.cli.render_jobs import job_view
+    from intertie.cli.render.jobs import job_view
 
     found = session.network.job(job_id)
     tasks = [] if session.as_json else list(itertools.islice(session.network.tasks(found), 1000))
@@ -46,7 +46,7 @@ def job(session: Session, job_id: JobId) -> None:
 
 def why(session: Session, job_id: JobId) -> None:
     """Say why a job waits, failed or was refused."""
-    from intertie.cli.render_jobs import why_view
+    from intertie.cli.render.jobs import why_view
 
     found = session.network.why(job_id)
     session.show(found, lambda: why_view(found, session.lang))
@@ -81,7 +81,7 @@ def results(
     only_list: Annotated[bool, typer.Option("--list", help="cli.option.list")] = False,
 ) -> None:
     """Bring a job's result files here, or list them."""
-    from intertie.cli.render_jobs import files_table
+    from intertie.cli.render.jobs import files_table
 
     if only_list or session.as_json:
         files = list(session.network.files(job_id))
@@ -101,7 +101,7 @@ def results(
 
 def receipt(session: Session, job_id: JobId) -> None:
     """Show what a job used and cost, from both meters."""
-    from intertie.cli.render_receipt import receipt_view
+    from intertie.cli.render.receipt import receipt_view
 
     found = session.network.receipt(job_id)
     session.show(found, lambda: receipt_view(found, session.lang))

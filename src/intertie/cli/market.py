@@ -13,7 +13,7 @@ from intertie.cli.session import Session
 
 def offers(session: Session) -> None:
     """Show what every provider offers now."""
-    from intertie.cli.render_market import offers_table
+    from intertie.cli.render.market import offers_table
 
     found = list(session.network.offers())
     if not found and not session.as_json:
@@ -31,7 +31,7 @@ def quote(
     ] = None,
 ) -> None:
     """Say what a job would cost and when it would finish; nothing is started."""
-    from intertie.cli.render_market import quote_view
+    from intertie.cli.render.market import quote_view
     from intertie.client import specs
 
     spec, folder = spec_of(words or [], fields, workdir)

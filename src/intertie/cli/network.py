@@ -55,7 +55,7 @@ def demo(
     ),
 ) -> int:
     """Tell the whole story with three providers and two projects."""
-    from intertie.cli.demo import demo as tell
+    from intertie.cli.demo.telling import demo as tell
 
     return tell(out=out, lang=session.lang, as_json=session.as_json)
 

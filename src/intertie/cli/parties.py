@@ -20,7 +20,7 @@ def providers_list(session: Session) -> None:
     """Show every provider with its pools."""
     from rich.console import Group
 
-    from intertie.cli.render_market import not_enforced_lines, providers_table
+    from intertie.cli.render.market import not_enforced_lines, providers_table
 
     found = list(session.network.providers())
     lang = session.lang
@@ -41,7 +41,7 @@ def providers_token(session: Session, provider: Provider) -> None:
 
 def projects_list(session: Session) -> None:
     """Show every project with its wallet."""
-    from intertie.cli.render_ledger import projects_table
+    from intertie.cli.render.ledger import projects_table
 
     found = list(session.network.projects())
     session.show(found, lambda: projects_table(found, session.lang))
@@ -84,6 +84,6 @@ def _show_created(session: Session, created: Created, key: str) -> None:
 
 
 def _show_balance(session: Session, project: ProjectView) -> None:
-    from intertie.cli.render_ledger import balance_line
+    from intertie.cli.render.ledger import balance_line
 
     session.show(project, lambda: balance_line(project, session.lang))

@@ -164,7 +164,7 @@ def _pair(pair: str) -> tuple[str, str]:
 
 
 def _ending(session: Session, job: JobView, to: Path | None) -> Any:
-    from intertie.cli.render_jobs import ending_lines
+    from intertie.cli.render.jobs import ending_lines
 
     files = list(session.network.files(job))
     saved = str(to) if to is not None and job.outcome == "done" else ""

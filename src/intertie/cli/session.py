@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from intertie.catalogue.texts import has_text, text
+from intertie.catalogue.texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from intertie.client import Intertie, IntertieError
-    from intertie.wire.base import Problem
 
 WIDTH = 100
 
@@ -78,7 +77,7 @@ class Session:
         if self.as_json:
             print(as_json(error.problem), file=self.err.file)
         else:
-            from intertie.cli.render_problem import problem_lines, spoken_faults
+            from intertie.cli.render.problem import problem_lines, spoken_faults
 
             problem = spoken_faults(error, self.lang)
             self.err.print(problem_lines(problem, self.lang), highlight=False)
@@ -131,12 +130,6 @@ def as_json(answer: BaseModel | Sequence[BaseModel]) -> str:
         return answer.model_dump_json(by_alias=True, indent=2)
     plain = [item.model_dump(mode="json", by_alias=True) for item in answer]
     return json.dumps(plain, indent=2, ensure_ascii=False)
-
-
-def title_of(problem: Problem, lang: str) -> str:
-    """Return a problem's title in the language of the command, where the catalogue has it."""
-    key = f"problem.{problem.code}"
-    return text(lang, key) if problem.code and has_text(lang, key) else problem.title
 
 
 def _console(is_error: bool) -> Console:

@@ -1,6 +1,5 @@
 """The network as one bearer sees it: every public route as a method."""
 
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -72,11 +71,9 @@ class Intertie:
         address, bearer = credentials.choose(url, token, name)
         self.url = address
         self._transport = Transport(address, bearer, lang, timeout_s, transport)
-        # Examples and notebooks never call close: whoever lets the connection go closes it.
-        self._closed_with = weakref.finalize(self, self._transport.close)
 
     def close(self) -> None:
-        self._closed_with()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import json
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -54,9 +55,11 @@ class Transport:
             transport=transport,
             trust_env=not _is_here(self.url),
         )
+        # Notebooks never call close; streams may outlive the `Intertie` that began them.
+        self._closed_with = weakref.finalize(self, self._http.close)
 
     def close(self) -> None:
-        self._http.close()
+        self._closed_with()
 
     def get(self, path: str, params: Body | None = None) -> Any:
         """Return the JSON of an answer."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
-from intertie.client import Intertie
+from intertie.client import Intertie, Unreachable
 from intertie.console.following import Follower, while_open
 from intertie.console.frame import Frame
 from intertie.console.parts import section
@@ -15,6 +15,7 @@ from intertie.console.speech import plain_line
 from intertie.wire.jobs import JobEvent, JobView, TaskView
 
 LINES_MAX = 2_000
+LINE_MAX = 10_000
 EVENTS_MAX = 200
 LOOK_S = 0.5
 
@@ -53,12 +54,16 @@ class EventList:
             self._follower = None
 
     async def _look(self) -> None:
-        news = self._follower.take() if self._follower else []
+        follower = self._follower
+        news = follower.take() if follower else []
         for event in news[-EVENTS_MAX:]:
             self._add(event)
             self._last = max(self._last, event.number)
         if news:
             await self.on_news()
+        elif follower and follower.is_over and isinstance(follower.error, Unreachable):
+            self._stop()
+            self._start()
 
     def _add(self, event: JobEvent) -> None:
         with self._place, ui.element("div").classes("console-event") as row:
@@ -106,10 +111,7 @@ class LogView:
         if self._follower is not None or self._task is None or self._is_complete:
             return
         task = self._task
-        self._log.clear()
-        self._log.set_visibility(True)
         self._rest, self._lines = "", 0
-        self._tell("job.log_none")
 
         def read(network: Intertie) -> Iterator[str]:
             return network.logs(self._job_id, task, follow=True)
@@ -130,6 +132,9 @@ class LogView:
         if event.value is not None and event.value != self._task:
             self._stop()
             self._task, self._is_complete = int(event.value), False
+            self._log.clear()
+            self._log.set_visibility(True)
+            self._tell("job.log_none")
             self._start()
 
     def _look(self) -> None:
@@ -139,7 +144,7 @@ class LogView:
         is_over = follower.is_over
         text = self._rest + "".join(follower.take())
         whole, newline, self._rest = text.rpartition("\n")
-        if is_over and self._rest:
+        if self._rest and (is_over or len(self._rest) > LINE_MAX):
             whole, newline, self._rest = f"{whole}{newline}{self._rest}", "\n", ""
         if newline:
             self._add(whole)
@@ -147,9 +152,13 @@ class LogView:
             self._finish(follower)
 
     def _add(self, text: str) -> None:
-        lines = text.split("\n")[-LINES_MAX:]
+        if not self._lines:
+            # What an earlier connection brought stays until this one brings it again.
+            self._log.clear()
+        lines = text.split("\n")
         self._lines += len(lines)
-        self._log.push("\n".join(plain_line(line) or "\u00a0" for line in lines))
+        shown = [plain_line(line)[:LINE_MAX] or "\u00a0" for line in lines[-LINES_MAX:]]
+        self._log.push("\n".join(shown))
         if self._lines > LINES_MAX:
             self._tell("job.log_cut", lines=LINES_MAX)
         else:
@@ -157,7 +166,10 @@ class LogView:
 
     def _finish(self, follower: Follower[str]) -> None:
         self._stop()
-        self._is_complete = follower.error is None
+        if isinstance(follower.error, Unreachable):
+            self._start()
+            return
+        self._is_complete = True
         if follower.error is not None:
             self._note.set_text(title_of(follower.error.problem, self._frame.speech))
             self._note.set_visibility(True)

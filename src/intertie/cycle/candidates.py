@@ -7,7 +7,7 @@ from intertie.model.lease import Lease
 from intertie.model.offer import Offer
 from intertie.model.parties import NodeFacts, Pool, PoolFacts
 from intertie.model.quote import LostOffer
-from intertie.model.refusal import Refusal, Relaxation
+from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
 from intertie.model.sizing import Sizing
 from intertie.model.states import PoolState
@@ -35,6 +35,9 @@ def candidates(
         assert facts is not None and offer is not None
         node = home(request, facts)
         slots_s = _slots(world, request, sizing, pool, now)
+        if request.is_gang and len(slots_s) < request.task_count:
+            lost.append(LostOffer(pool.id, _too_large(request, len(slots_s))))
+            continue
         found.append(
             Candidate(
                 pool=pool.id,
@@ -61,6 +64,11 @@ def refusal_of(world: World, request: Request, pool: Pool, project: int) -> Refu
     if refusal is not None:
         return refusal
     return _standing(pool, offer, where, request, facts)
+
+
+def _too_large(request: Request, slots: int) -> Refusal:
+    values: dict[str, Value] = {"needs": request.task_count, "has": slots}
+    return Refusal("gang_too_large", values, Relaxation("smaller_gang", {"to": slots}))
 
 
 def home(request: Request, facts: PoolFacts) -> NodeFacts:

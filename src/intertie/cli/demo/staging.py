@@ -66,7 +66,7 @@ class Stage:
 
 def digits_folder() -> Path:
     """Return the folder of the example; raise SpecError where the checkout is not there."""
-    folder = Path(__file__).parents[3] / "examples" / "digits"
+    folder = Path(__file__).parents[4] / "examples" / "digits"
     if not (folder / "train.py").exists():
         raise SpecError(
             problem_of("no_example", "The demo needs examples/digits of the checkout", str(folder))

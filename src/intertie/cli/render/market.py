@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intertie.catalogue.texts import has_text, text
-from intertie.cli.render_base import (
+from intertie.cli.render.base import (
     Columns,
     credit_cells,
     number_cell,

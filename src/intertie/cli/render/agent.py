@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from intertie.catalogue.texts import has_text, number_of_milli, text
-from intertie.cli.render_base import Columns, number_cell
+from intertie.cli.render.base import Columns, number_cell
 from intertie.engines.protocol import EngineFacts
 from intertie.model.units import GIB
 

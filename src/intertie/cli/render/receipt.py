@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intertie.catalogue.texts import credits_of, text
-from intertie.cli.render_base import Columns, credit_cells, number_cell, seconds_cell, state_text
+from intertie.cli.render.base import Columns, credit_cells, number_cell, seconds_cell, state_text
 from intertie.model.units import MIB
 from intertie.wire.jobs import Receipt, ReceiptLine
 

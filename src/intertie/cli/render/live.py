@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from intertie.catalogue.texts import text
-from intertie.cli.render_base import Columns, credit_cells, seconds_cell, short_duration
-from intertie.cli.render_jobs import done_count, job_state
+from intertie.cli.render.base import Columns, credit_cells, seconds_cell, short_duration
+from intertie.cli.render.jobs import done_count, job_state
 from intertie.wire.jobs import JobView, TaskView
 
 EVICTED = ("reclaimed", "lost", "expired", "superseded", "declined", "start_failed")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intertie.catalogue.texts import credits_of, has_text, moment_of, size_of, text
-from intertie.cli.render_base import (
+from intertie.cli.render.base import (
     Columns,
     credit_cells,
     refusal_text,

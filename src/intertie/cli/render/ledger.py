@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intertie.catalogue.texts import credits_of, has_text, text
-from intertie.cli.render_base import Columns, credit_cells, short_moment
+from intertie.cli.render.base import Columns, credit_cells, short_moment
 from intertie.wire.money import AccountView, LedgerCheck, TransactionView
 from intertie.wire.parties import ProjectView
 

@@ -12,13 +12,14 @@ from rich.rule import Rule
 from rich.text import Text
 
 from intertie.catalogue.texts import credits_of, text
-from intertie.cli import demo_facts, demo_run, demo_stage, exits
-from intertie.cli.demo_stage import PROVIDERS, Stage
+from intertie.cli import exits
+from intertie.cli.demo import facts, running, staging
+from intertie.cli.demo.staging import PROVIDERS, Stage
 from intertie.cli.embedded import EmbeddedNetwork
-from intertie.cli.render_base import Columns, credit_cells, refusal_text, relaxation_text
-from intertie.cli.render_ledger import check_view
-from intertie.cli.render_market import not_enforced_lines, offers_table, quote_view
-from intertie.cli.render_receipt import receipt_view
+from intertie.cli.render.base import Columns, credit_cells, refusal_text, relaxation_text
+from intertie.cli.render.ledger import check_view
+from intertie.cli.render.market import not_enforced_lines, offers_table, quote_view
+from intertie.cli.render.receipt import receipt_view
 from intertie.client import IntertieError
 from intertie.wire.jobs import Receipt
 
@@ -62,7 +63,7 @@ def demo(out: Path, lang: str, as_json: bool) -> int:
     with EmbeddedNetwork(data.resolve()) as network:
         stage = Stage(network, out)
         found = _story(stage, teller, begun)
-    demo_facts.write(out / "receipt.json", found)
+    facts.write(out / "receipt.json", found)
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     is_right = found["books_ok"] and found["tasks_resumed"] >= 1 and bool(found["refusals"])
@@ -74,12 +75,12 @@ def _story(stage: Stage, teller: Teller, begun: float) -> dict[str, Any]:
     _quote(stage, teller)
     _place(stage, teller)
     teller.step("run")
-    demo_run.follow(stage, teller.console, teller.lang)
+    running.follow(stage, teller.console, teller.lang)
     receipts = _meter(stage, teller)
     _settle(stage, teller, receipts)
     winner = _results(stage, teller)
     operator = stage.network.client()
-    found = demo_facts.facts(
+    found = facts.facts(
         operator, receipts, operator.ledger_check(), winner, time.monotonic() - begun
     )
     teller.step("next", took_s=found["took_s"], out=str(stage.out))
@@ -92,21 +93,21 @@ def _supply(stage: Stage, teller: Teller) -> None:
     for name in PROVIDERS:
         # One after another, so that nobody's measurement disturbs another's.
         with teller.console.status(text(teller.lang, "demo.supply.measuring", provider=name)):
-            demo_stage.add_provider(stage, name)
+            staging.add_provider(stage, name)
             _wait_for_offer(stage, name)
     teller.show(offers_table(list(operator.offers()), teller.lang))
     not_enforced = not_enforced_lines(list(operator.providers()), teller.lang)
     if not_enforced:
         teller.show(not_enforced)
-    demo_stage.add_projects(stage)
-    for name, trial in demo_stage.PROJECTS.items():
+    staging.add_projects(stage)
+    for name, trial in staging.PROJECTS.items():
         teller.say("demo.supply.wallet", project=name, trial_micro=trial * 1_000_000)
 
 
 def _wait_for_offer(stage: Stage, name: str) -> None:
     operator = stage.network.client()
     ends = time.monotonic() + JOIN_TIMEOUT_S
-    agent = stage.network.agents[demo_stage.POOLS[name]]
+    agent = stage.network.agents[staging.POOLS[name]]
     while time.monotonic() < ends:
         if any(offer.provider == name and offer.score for offer in operator.offers()):
             return
@@ -119,8 +120,8 @@ def _wait_for_offer(stage: Stage, name: str) -> None:
 def _quote(stage: Stage, teller: Teller) -> None:
     teller.step("quote")
     for name, client in stage.projects.items():
-        stage.quotes[name] = client.quote(demo_stage.spec_of(name))
-        wish = text(teller.lang, f"demo.quote.{demo_stage.WISHES[name]['prefer']}")
+        stage.quotes[name] = client.quote(staging.spec_of(name))
+        wish = text(teller.lang, f"demo.quote.{staging.WISHES[name]['prefer']}")
         teller.say("demo.quote.asks", project=name, wish=wish)
         teller.show(quote_view(stage.quotes[name], teller.lang))
 
@@ -145,9 +146,9 @@ def _place(stage: Stage, teller: Teller) -> None:
 
 def _submit_together(stage: Stage) -> None:
     """Both projects upload their folder, and then submit at the same moment."""
-    folder = demo_stage.digits_folder()
+    folder = staging.digits_folder()
     specs = {
-        name: demo_stage.spec_of(name) | {"workdir": client.upload(folder)}
+        name: staging.spec_of(name) | {"workdir": client.upload(folder)}
         for name, client in stage.projects.items()
     }
     with ThreadPoolExecutor(len(specs)) as threads:
@@ -169,9 +170,7 @@ def _wait_for_places(stage: Stage) -> None:
 
 def _refusal(stage: Stage, teller: Teller) -> None:
     try:
-        stage.projects["small-lab"].submit(
-            demo_stage.refused_spec(), workdir=demo_stage.digits_folder()
-        )
+        stage.projects["small-lab"].submit(staging.refused_spec(), workdir=staging.digits_folder())
     except IntertieError as error:
         refusal = error.problem.refusal
         teller.say(

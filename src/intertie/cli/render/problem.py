@@ -3,8 +3,7 @@
 from rich.text import Text
 
 from intertie.catalogue.texts import DEFAULT, has_text, text
-from intertie.cli.render_base import refusal_text, relaxation_text
-from intertie.cli.session import title_of
+from intertie.cli.render.base import refusal_text, relaxation_text
 from intertie.client import IntertieError
 from intertie.client.errors import Fault
 from intertie.wire.base import FieldError, Problem
@@ -26,6 +25,12 @@ def problem_lines(problem: Problem, lang: str) -> Text:
         helps = relaxation_text(problem.refusal.relaxation, lang)
         lines.append(f"\n  → {helps}" if helps else "", style="not bold green")
     return lines
+
+
+def title_of(problem: Problem, lang: str) -> str:
+    """Return a problem's title in the language of the command, where the catalogue has it."""
+    key = f"problem.{problem.code}"
+    return text(lang, key) if problem.code and has_text(lang, key) else problem.title
 
 
 def spoken_faults(error: IntertieError, lang: str) -> Problem:

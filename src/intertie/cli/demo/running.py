@@ -9,9 +9,9 @@ from rich.text import Text
 
 from intertie.agent.owner import reclaim
 from intertie.catalogue.texts import text
-from intertie.cli.demo_stage import POOLS, Stage
-from intertie.cli.render_jobs import event_line
-from intertie.cli.render_live import live_view
+from intertie.cli.demo.staging import POOLS, Stage
+from intertie.cli.render.jobs import event_line
+from intertie.cli.render.live import live_view
 from intertie.wire.jobs import JobEvent, JobView, TaskView
 
 RECLAIMED = "night"

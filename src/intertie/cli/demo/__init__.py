@@ -1,0 +1,1 @@
+"""The demo: the story of one job through three unlike providers, from the network's own records."""

@@ -1,0 +1,1 @@
+"""What commands print: wire models in, rich tables and lines out. Pure."""
