@@ -225,7 +225,7 @@ def test_a_killed_agent_loses_nothing_and_starts_nothing_twice(
     assert network.bodies_sent.count(LEASE) == 1
 
 
-@pytest.mark.parametrize("first", range(1, 21, 5))
+@pytest.mark.parametrize("first", range(1, 26, 5))
 def test_an_agent_killed_between_any_two_steps_still_runs_each_job_once(
     network: Network, make_agent: MakeAgent, first: int
 ) -> None:

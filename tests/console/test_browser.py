@@ -263,7 +263,8 @@ def test_operator_and_provider_see_what_is_theirs(console: Console, open_page: O
     expect(operator.get_by_role("row", name=re.compile("shown .*alpha")).first).to_be_visible()
     provider = console.sign_in(open_page(), "lab")
     expect(provider.get_by_role("columnheader", name="Earned (credits)")).to_be_visible()
-    expect(provider.get_by_role("link", name="New job")).to_have_count(0)
+    for link in ("Jobs", "New job", "Projects"):
+        expect(provider.get_by_role("link", name=link, exact=True)).to_have_count(0)
 
 
 def test_no_page_is_wider_than_a_telephone(console: Console, open_page: Open) -> None:

@@ -126,9 +126,9 @@ async def sync(door: TheDoor, pool: SignedPool, message: Sync) -> SyncAnswer:
     while True:
         wanted, sent = await door.run(_read, door, pool, message)
         left_s = ends_s - time.monotonic()
-        if _is_news(wanted, message) or left_s <= 0:
+        if _is_news(wanted, message) or left_s <= 0 or door.rounds.is_closed:
             return _answer(door, wanted, sent, message)
-        await door.rounds.after(wanted.round, left_s)
+        await door.pools.change(wanted.round, pool, wanted.mark, left_s)
 
 
 def _read(door: Door, pool: int, said: Sync) -> tuple[Wanted, dict[int, LeaseBody]]:

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from starlette.requests import HTTPConnection
 
 from intertie.api.bells import Bell
-from intertie.api.rounds import Rounds
+from intertie.api.marks import pool_marks
+from intertie.api.rounds import MarkedRounds, Rounds
 from intertie.api.speech import language_of
 from intertie.control.waiting import ask
 from intertie.control.wake import Wake
@@ -40,6 +41,7 @@ class Door:
     blobs: BlobStore
     logs: LogStore
     rounds: Rounds
+    pools: MarkedRounds
     printed: Bell
     waiting: CapacityLimiter
     reading: CapacityLimiter
@@ -51,6 +53,10 @@ class Door:
         errand = partial(ask, self.engine, self.wake, kind, actor, body, key)
         return await to_thread.run_sync(errand, limiter=self.waiting, abandon_on_cancel=True)
 
+    def close(self) -> None:
+        """Answer every long poll and end every stream; call it when the process is to end."""
+        self.rounds.close()
+
     async def run(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         """Return what blocking work returns, done in a thread so that nobody else waits for it."""
         return await to_thread.run_sync(partial(work, *given, **named), limiter=self.reading)
@@ -60,6 +66,7 @@ def make_door(
     engine: Engine, wake: Wake, data: Path, network: NetworkFacts, policy: Policy
 ) -> Door:
     """Return the door of a data folder."""
+    rounds = Rounds(engine, wake)
     return Door(
         engine=engine,
         wake=wake,
@@ -67,7 +74,8 @@ def make_door(
         policy=policy,
         blobs=BlobStore(data),
         logs=LogStore(data),
-        rounds=Rounds(engine, wake),
+        rounds=rounds,
+        pools=MarkedRounds(engine, rounds, pool_marks),
         printed=Bell(),
         waiting=CapacityLimiter(WAITING_MAX),
         reading=CapacityLimiter(READING_MAX),

@@ -33,6 +33,8 @@ async def follow_events(door: Door, job: int, since: int, lang: str) -> AsyncIte
             yield _event("state", event.number, plain(event))
         if found:
             continue
+        if door.rounds.is_closed:
+            return
         if is_over:
             yield _event("end", since, {"number": since})
             return
@@ -58,6 +60,8 @@ async def follow_log(door: Door, log: TaskLog, offset: int) -> AsyncIterator[str
             continue
         if piece.is_over:
             yield _event("end", offset, {"offset": offset})
+            return
+        if door.rounds.is_closed:
             return
         await _wait(door, piece.lease, piece.round)
         if time.monotonic() - told_s >= HEARTBEAT_S:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_
 
+from intertie.api.marks import Mark, mark_of
 from intertie.model.ids import decode, encode
 from intertie.model.lease import Lease
 from intertie.model.parties import Pool
@@ -28,6 +29,7 @@ class Wanted:
     leases: tuple[Lease, ...]
     stops: tuple[ExplicitStop, ...]
     forget: tuple[str, ...]
+    mark: Mark
     is_busy: bool
 
     def digest(self) -> str:
@@ -63,6 +65,7 @@ def read_wanted(connection: Connection, pool: int, said: Sync) -> Wanted:
         leases=tuple(each for each in alive if each.state in WANTED),
         stops=tuple(stops),
         forget=tuple(forget),
+        mark=mark_of(row, alive),
         is_busy=bool(alive),
     )
 

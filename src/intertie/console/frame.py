@@ -185,7 +185,9 @@ def _header(visit: Visit) -> None:
 
 
 def _pages(role: str) -> list[tuple[str, str]]:
-    pages = [("/network", "nav.network"), ("/jobs", "nav.jobs")]
+    pages = [("/network", "nav.network")]
+    if role != "provider":
+        pages.append(("/jobs", "nav.jobs"))
     if role == "project":
         pages.append(("/submit", "nav.submit"))
     if role == "operator":

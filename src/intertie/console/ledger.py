@@ -55,7 +55,7 @@ class _Transactions:
         ui.timer(0, self._restart, once=True)
 
     def redraw(self) -> None:
-        self._table.show([_row(t, self._names, self._frame.speech) for t in self._found])
+        self._table.show([self._row(booked) for booked in self._found])
         trial_micro = sum(
             posting.amount_micro
             for booked in self._found
@@ -87,6 +87,29 @@ class _Transactions:
             self._found += more
             self._more.set_visibility(len(more) == STEP)
             self.redraw()
+
+    def _row(self, booked: TransactionView) -> Row:
+        names, speech = self._names, self._frame.speech
+        # A provider earns from jobs that it may not look into.
+        job = f"/jobs/{booked.job}" if self._frame.who.role != "provider" else ""
+        moved_micro = sum(posting.amount_micro for posting in booked.postings)
+        postings = speech.say("list.semicolon").join(
+            speech.say(
+                "ledger.posting",
+                source=_known(posting.source, names, speech),
+                destination=_known(posting.destination, names, speech),
+                amount=credits_of(posting.amount_micro),
+            )
+            for posting in booked.postings
+        )
+        return {
+            "at": Cell(speech.moment(booked.at), booked.at),
+            "kind": speech.word("transaction", booked.kind),
+            "amount": by_number(moved_micro, credits_of(moved_micro)),
+            "postings": postings,
+            "job": Cell(booked.job, href=job) if booked.job else DASH,
+            "id": booked.id,
+        }
 
 
 def _name(account: AccountView, speech: Speech) -> str:
@@ -126,27 +149,6 @@ def _transaction_columns(speech: Speech) -> list[Column]:
         Column("job", say("column.job"), is_link=True),
         Column("id", say("column.transaction")),
     ]
-
-
-def _row(booked: TransactionView, names: dict[str, str], speech: Speech) -> Row:
-    moved_micro = sum(posting.amount_micro for posting in booked.postings)
-    postings = speech.say("list.semicolon").join(
-        speech.say(
-            "ledger.posting",
-            source=_known(posting.source, names, speech),
-            destination=_known(posting.destination, names, speech),
-            amount=credits_of(posting.amount_micro),
-        )
-        for posting in booked.postings
-    )
-    return {
-        "at": Cell(speech.moment(booked.at), booked.at),
-        "kind": speech.word("transaction", booked.kind),
-        "amount": by_number(moved_micro, credits_of(moved_micro)),
-        "postings": postings,
-        "job": Cell(booked.job, href=f"/jobs/{booked.job}") if booked.job else DASH,
-        "id": booked.id,
-    }
 
 
 def _show_check(frame: Frame, check: LedgerCheck) -> None:

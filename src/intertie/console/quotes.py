@@ -58,7 +58,7 @@ def name_of(option: OptionView, speech: Speech) -> str:
         "quote.chosen": option.is_chosen,
     }
     said = [speech.say(key) for key, is_so in marks.items() if is_so]
-    return speech.say("list.comma").join(said) or option.code
+    return speech.say("list.comma").join(said) or speech.word("console.option", option.code)
 
 
 def _columns(speech: Speech) -> list[Column]:

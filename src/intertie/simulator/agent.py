@@ -4,6 +4,7 @@ It keeps the access standard: it starts what it is told to, stops what carries a
 or has reached its own limits, and says what is new since the last sync that was answered.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from intertie.model.ids import encode
@@ -48,7 +49,7 @@ class FakeAgent:
 
     def speak(self, now: int) -> dict[str, Any] | None:
         """Return a sync body when there is something to say or it is time to; else None."""
-        self._live()
+        self._live(now)
         if self.is_silent or self.is_fenced_out:
             return None
         owner = (self.lent_cpus_milli, self.lent_memory_bytes, self.is_draining)
@@ -78,7 +79,7 @@ class FakeAgent:
 
         The sync is a long poll, so the answer may come in any later round.
         """
-        self._live()
+        self._live(now)
         self.is_fenced_out = world.pools.get(self.pool).epoch != self.epoch
         if self.is_fenced_out:
             return
@@ -96,11 +97,10 @@ class FakeAgent:
 
     def next_at(self, now: int) -> int:
         """Return the next instant after `now` at which this agent has something to say."""
-        self._live()
         instants = [max(now + self.policy.busy_poll_ms, self._due_at())]
         if not self.is_silent:
             instants.append(self._due_at())
-            for each in self.attempts.values():
+            for each in self._by_lease():
                 instants += [each.starts_at, each.ends_at]
         return min(at for at in instants if at > now)
 
@@ -108,16 +108,18 @@ class FakeAgent:
         poll_ms = self.policy.busy_poll_ms if self.attempts else self.policy.poll_s * MILLI
         return self._spoke_at + poll_ms
 
-    def _live(self) -> None:
-        """Put to each attempt the ends that it meets unless the agent hears otherwise before."""
-        session_ends_at = self._renewed_at + self._renew_for_ms
-        for number, each in self.attempts.items():
-            self.attempts[number] = as_it_ends(each, session_ends_at)
+    def _live(self, now: int) -> None:
+        """Fix what has ended by now: no later renewal brings it back."""
+        for each in self._by_lease():
+            if each.ends_at <= now:
+                self.attempts[each.lease] = each
 
     def _want(self, world: World, lease: Lease, now: int) -> None:
         running = self.attempts.get(lease.id)
         if running is None:
             running = self._begin(world, lease, now)
+        if running.ends_at > now:
+            running = replace(running, until=lease.until)
         if lease.state == LeaseState.STOPPING:
             running = told_to_stop(running, Cause(lease.stop_cause), lease.grace_s, now)
         self.attempts[lease.id] = running
@@ -142,7 +144,9 @@ class FakeAgent:
         self._told.pop(number, None)
 
     def _by_lease(self) -> list[FakeAttempt]:
-        return [self.attempts[number] for number in sorted(self.attempts)]
+        """Return the attempts as they end if nothing more is heard."""
+        session_ends_at = self._renewed_at + self._renew_for_ms
+        return [as_it_ends(each, session_ends_at) for _, each in sorted(self.attempts.items())]
 
     def _is_news(self, each: FakeAttempt, is_due: bool, now: int) -> bool:
         state = each.state(now)

@@ -9,15 +9,13 @@ from intertie.model.units import MILLI
 from intertie.run.timing import attempt, stops_at
 from intertie.simulator.program import Program
 
-FOREVER = 2**62
-
 
 @dataclass(frozen=True)
 class FakeAttempt:
     """One attempt as the pool has it.
 
-    `ends_at` is when it is gone, as far as is known at `known_at`; once that has passed, it is
-    fixed. `did_ms` is the work that earlier attempts saved.
+    `ends_at` is when it is gone by itself or by an explicit stop; `as_it_ends` adds the limits of
+    its contract and of its agent's session. `did_ms` is the work that earlier attempts saved.
     """
 
     lease: int
@@ -94,6 +92,6 @@ def told_to_stop(running: FakeAttempt, cause: Cause, grace_s: int, now: int) -> 
 
 
 def as_it_ends(running: FakeAttempt, session_ends_at: int) -> FakeAttempt:
-    """Return the attempt with the ends that its contract and its agent's session put to it."""
+    """Return the attempt as it ends unless its lease or its agent's session is renewed before."""
     ended = cut(running, running.until, Cause.EXPIRED)
     return cut(ended, session_ends_at, Cause.LOST) if running.is_moving else ended

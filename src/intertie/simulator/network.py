@@ -66,6 +66,8 @@ class SimulatedNetwork:
 
     def run_until(self, until: int) -> None:
         """Let the virtual clock run to an instant."""
+        self._sync()
+        self.decide()
         while (at := self._next_instant()) <= until:
             self.now = max(self.now, at)
             self._sync()
