@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 venv=.venv
 
+# Called from inside a virtual environment, this one perhaps: build from the Python below it.
+python=$("$python" -c 'import sys; print(sys._base_executable)' 2>/dev/null || printf '%s' "$python")
+
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 

@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from intertie.api.app import create_app
+from intertie.api.serving import DoorServer
 from intertie.control.bootstrap import database_url, make_token, open_network
 from intertie.control.decider import run
 from intertie.control.wake import Wake
+from intertie.model.ids import decode
+from intertie.model.parties import Pool
 from intertie.model.policy import Policy
 from intertie.model.units import GIB, MICRO
+from intertie.store import reading
 from intertie.wire.digest import observation_digest
 
 PATIENCE_S = 30.0
@@ -40,6 +43,7 @@ class Network:
     operator: str
     engine: Engine
     data: Path
+    end: Callable[[], None]
     clients: list[httpx.Client] = field(default_factory=list)
 
     def client(self, token: str = "", **headers: str) -> httpx.Client:
@@ -219,6 +223,14 @@ def pool_body(name: str) -> dict[str, Any]:
     }
 
 
+def sequence_of(network: Network, agent: Agent) -> int:
+    """Return the last sequence of the agent that a round has taken."""
+    with reading.snapshot(network.engine) as connection:
+        pool = reading.find(connection, Pool, decode("agent", agent.id))
+    assert pool is not None
+    return pool.sequence
+
+
 def wait_until(is_so: Callable[[], object]) -> None:
     """Return once a condition holds; fail when it never does."""
     ends = time.monotonic() + PATIENCE_S
@@ -237,28 +249,25 @@ def running_network(data: Path, policy: Policy | None = None) -> Iterator[Networ
     decider = threading.Thread(target=run, args=(engine, decider_wake, should_stop))
     decider.start()
     door_wake = Wake(data, "door")
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(engine, door_wake, data),
-            port=0,
-            log_level="error",
-            timeout_graceful_shutdown=1,
-        )
-    )
+    server = DoorServer(create_app(engine, door_wake, data))
     door = threading.Thread(target=server.run)
     door.start()
+
+    def end() -> None:
+        server.should_exit = True
+        door.join()
+
     try:
         wait_until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
-        network = Network(f"http://127.0.0.1:{port}", operator, engine, data)
+        network = Network(f"http://127.0.0.1:{port}", operator, engine, data, end)
         yield network
         for client in network.clients:
             client.close()
     finally:
-        server.should_exit = True
+        end()
         should_stop.set()
         decider_wake.poke()
-        door.join()
         decider.join()
         door_wake.close()
         decider_wake.close()

@@ -6,6 +6,8 @@ import pytest
 
 from tests.api.network import Agent, Network, pool_body, seen, wait_until
 
+TERMS = pool_body("any")["terms"]
+
 
 @pytest.fixture(scope="module")
 def lab(network: Network) -> Agent:
@@ -92,6 +94,10 @@ def test_a_message_that_a_round_could_not_read_is_refused_at_the_door(lab: Agent
         lab.post(
             f"/agents/{lab.id}/sessions",
             {"pool": pool_body("lab"), "protocol_min": 7, "protocol_max": 8},
+        ),
+        lab.post(
+            f"/agents/{lab.id}/sessions",
+            {"pool": pool_body("lab") | {"terms": {**TERMS, "price_micro_per_unit_h": 2**50}}},
         ),
         lab.post("/agents", {"token": "t", "pool": "p", "public_key": "short"}),
     ]

@@ -66,7 +66,9 @@ def test_credit_comes_in_once_under_one_key(network: Network, project: Party) ->
                 headers={"Idempotency-Key": "credit"},
             )
             assert answer.json()["wallet_micro"] == before + 2_500_000
+        absurd = operator.post(f"/projects/{project.id}/top-up", json={"amount": 10**12})
         missing = operator.post("/projects/project-zzzz/top-up", json={"amount": 1})
+    assert (absurd.status_code, absurd.json()["errors"][0]["field"]) == (422, "amount")
     assert missing.status_code == 404
 
 

@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from intertie.model.ids import decode
-from intertie.model.parties import Pool
-from intertie.store import reading
-from tests.api.network import SPEC, Agent, Network, Party, wait_until
+from tests.api.network import SPEC, Agent, Network, Party, sequence_of, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -175,14 +172,6 @@ def test_a_checkpoint_is_laid_into_the_next_attempt(lab: Agent, project: Party) 
     assert resume == [{"path": "state", "sha256": sha, "size_bytes": len(content)}]
     assert (fetched, other) == (content, 404)
     assert project.get(f"/jobs/{job['id']}/receipt")["tasks_resumed"] == 1
-
-
-def sequence_of(network: Network, agent: Agent) -> int:
-    """Return the last sequence of the agent that a round has taken."""
-    with reading.snapshot(network.engine) as connection:
-        pool = reading.find(connection, Pool, decode("agent", agent.id))
-    assert pool is not None
-    return pool.sequence
 
 
 def sha_of(content: bytes) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from intertie.cycle import river
+from intertie.model.job import Job
 from intertie.model.parties import PoolFacts, Score
 from intertie.model.policy import Policy
 from intertie.model.request import Checkpoint, DataReference, Request, Resources
-from intertie.model.states import JobState
+from intertie.model.states import JobState, TaskState
 from intertie.model.units import GIB, MICRO
 from intertie.simulator.link import FaultyLink
 from intertie.world.apply import apply
@@ -18,7 +19,7 @@ from intertie.world.world import World
 from tests.builders import ANetwork, a_node, a_request, quoting, some_facts, some_terms
 from tests.property.laws import Watch
 
-POLICY = Policy(lease_s=40, slice_s=10, quote_s=30, busy_poll_ms=2_000, retain_s=600)
+POLICY = Policy(lease_s=80, slice_s=10, quote_s=30, busy_poll_ms=2_000, retain_s=600)
 PROJECTS = (("small", 60_000, 1), ("large", 10 * MICRO, 1), ("heavy", MICRO, 3))
 POOLS = ("lab", "west", "night")
 
@@ -59,7 +60,8 @@ def some_pools() -> tuple[PoolFacts, ...]:
 
 
 PROGRAMS = (
-    *((),) * 8,
+    *((),) * 7,
+    (("WORK_MS", "90000"),),
     (("EXIT_CODE", "3"),),
     (("START", "failed"),),
     (("START", "declined"),),
@@ -71,7 +73,7 @@ requests = st.builds(
     task_count=st.sampled_from((1, 2, 3, 5)),
     is_gang=st.sampled_from(RARELY),
     expected_s=st.sampled_from((12, 45, 3, 0)),
-    time_limit_s=st.sampled_from((60, 150, 20, 5)),
+    time_limit_s=st.sampled_from((60, 150, 150, 20, 5)),
     budget_micro=st.sampled_from((900_000, 900_000, 0, 80_000, 20_000)),
     prefer=st.sampled_from(("cheapest", "soonest")),
     on_partition=st.sampled_from(("keep", "move")),
@@ -92,6 +94,7 @@ submits = st.builds(Act, st.just("submit"), project, requests)
 troubles = st.one_of(
     st.builds(Act, st.just("lend"), pool, st.sampled_from((0, 500, 1000, 2000, 3000))),
     st.builds(Act, st.just("silence"), pool, st.sampled_from((True, True, False))),
+    st.builds(Act, st.just("silence"), pool, st.just(True)),
     st.builds(Act, st.just("fault"), pool, st.sampled_from(("lose", "answer", "repeat", "delay"))),
     st.builds(Act, st.just("restart"), pool, st.sampled_from((200_000, 900_000, 4_000_000))),
     st.builds(Act, st.just("drain"), pool, st.booleans()),
@@ -103,7 +106,7 @@ others = st.one_of(
     st.builds(Act, st.just("quote"), project, requests),
     st.builds(Act, st.just("top_up"), project, st.sampled_from((1, 5_000, 300_000))),
 )
-passes = st.builds(Act, st.just("pass"), st.just(0), st.sampled_from((1, 4, 11, 45)))
+passes = st.builds(Act, st.just("pass"), st.just(0), st.sampled_from((1, 4, 11, 45, 45)))
 chapters = st.tuples(
     st.lists(submits, min_size=1, max_size=3), troubles, passes, st.one_of(troubles, others), passes
 ).map(lambda chapter: [*chapter[0], *chapter[1:]])
@@ -237,8 +240,14 @@ class Life:
         world = self.network.world
         for owner, job in self.jobs:
             row = world.jobs.find(job)
-            if row is None or row.state not in (JobState.HELD, JobState.QUEUED):
+            if row is None or not self._waits(row):
                 continue
             answer = self.network.ask("why", owner, {"job": job})
             assert answer.document is not None
             assert answer.document.nearest is not None, (row, answer)
+            silent = row.state == JobState.HELD or world.projects.get(owner).is_blocked
+            assert silent or len(answer.document.refusals) == len(self.pools), answer
+
+    def _waits(self, job: Job) -> bool:
+        tasks = self.network.world.tasks
+        return job.state == JobState.HELD or bool(tasks.where(job=job.id, state=TaskState.QUEUED))

@@ -3,11 +3,12 @@
 import base64
 import binascii
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 
 from intertie.api.bodies import bodies
+from intertie.api.bounds import check_numbers
 from intertie.api.contract import problems
 from intertie.api.door import Door, Key, TheDoor
 from intertie.api.identity import SignedPool, is_signed
@@ -33,8 +34,6 @@ from intertie.wire.sync import (
 router = APIRouter(prefix="/agents", tags=["agents"])
 
 WAIT_MS_MAX = 30_000
-# What JSON carries exactly, and far below what a column holds.
-_NUMBER_MAX = 2**53
 _KEY_BYTES = 32
 
 
@@ -94,7 +93,7 @@ async def open_session(
         ours = f"{PROTOCOL_MIN}-{PROTOCOL_MAX}"
         raise Wrong(422, "protocol_unsupported", "protocol_unsupported", ours=ours)
     said = plain(message.pool)
-    _check_numbers(said, "pool")
+    check_numbers(said, "pool")
     _, answer = await door.ask("session", pool, {"pool": said}, key)
     return SessionOpened(
         agent=encode("agent", pool),
@@ -119,7 +118,7 @@ async def sync(door: TheDoor, pool: SignedPool, message: Sync) -> SyncAnswer:
         ours = f"{PROTOCOL_MIN}-{PROTOCOL_MAX}"
         raise Wrong(422, "protocol_unsupported", "protocol_unsupported", ours=ours)
     said = plain(message)
-    _check_numbers(said, "")
+    check_numbers(said)
     _check_leases(message)
     ends_s = time.monotonic() + min(message.wait_ms, WAIT_MS_MAX) / MILLI
     await door.ask("sync", pool, said)
@@ -211,16 +210,3 @@ def _check_leases(message: Sync) -> None:
         except ValueError as error:
             errors = [FieldError(field=field, message=str(error))]
             raise Wrong(422, "bad_request", errors=errors) from None
-
-
-def _check_numbers(value: Any, place: str) -> None:
-    """Refuse numbers that a column could not hold."""
-    if isinstance(value, dict):
-        for name, each in value.items():
-            _check_numbers(each, f"{place}.{name}" if place else name)
-    elif isinstance(value, list):
-        for at, each in enumerate(value):
-            _check_numbers(each, f"{place}.{at}")
-    elif isinstance(value, int) and abs(value) > _NUMBER_MAX:
-        message = f"it must lie between -{_NUMBER_MAX} and {_NUMBER_MAX}"
-        raise Wrong(422, "bad_request", errors=[FieldError(field=place, message=message)])

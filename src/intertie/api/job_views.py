@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from intertie.api.speech import spoken
+from intertie.cycle.admitting import KINDS
 from intertie.model.ids import encode
 from intertie.model.job import Job, Manifest, Task
 from intertie.model.lease import Lease
@@ -18,7 +19,6 @@ from intertie.model.units import MILLI
 from intertie.store import reading
 from intertie.wire.jobs import AttemptView, FileView, JobEvent, JobView, TaskView
 
-KINDS = ("batch", "service", "session")
 _RUNNING = (int(LeaseState.RUNNING), int(LeaseState.STOPPING))
 Names = dict[int, tuple[str, str]]
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from intertie.api.bounds import check_numbers
 from intertie.api.contract import problems
 from intertie.api.door import Asked, Door, Key, TheDoor
 from intertie.api.identity import (
@@ -49,6 +50,7 @@ async def create_project(
 ) -> Created:
     """Open a project. Its token is shown this once; a repeated request answers without it."""
     body = {"name": message.name, "weight": message.weight, "trial_micro": message.trial}
+    check_numbers({"trial": message.trial})
     asked = await door.ask(PROJECT, 0, body, key)
     return await door.run(_created, door, PROJECT, message.name, asked, ())
 
@@ -90,6 +92,7 @@ async def top_up(
     """Book credit from the network's issuance into the wallet."""
     known = await door.run(_project, door, bearer, project)
     body = {"project": number_of("project", known.id), "amount_micro": message.amount}
+    check_numbers({"amount": message.amount})
     await door.ask("top_up", 0, body, key)
     return await door.run(_project, door, bearer, project)
 

@@ -2,6 +2,7 @@
 
 from math import prod
 
+from intertie.api.bounds import NUMBER_MAX
 from intertie.api.problems import Wrong
 from intertie.model.ids import decode
 from intertie.model.policy import Policy
@@ -9,9 +10,6 @@ from intertie.model.refusal import Refusal, Relaxation
 from intertie.model.request import Request
 from intertie.wire.base import FieldError
 from intertie.wire.jobspec import JobSpec
-
-# What a column holds with room to add and multiply: 2 ** 53 is also what JSON carries exactly.
-_NUMBER_MAX = 2**53
 
 
 def request_of(spec: JobSpec, quote: int, policy: Policy) -> Request:
@@ -46,7 +44,7 @@ def _check_sizes(spec: JobSpec) -> None:
         **{f"data.{at}.size": each.size for at, each in enumerate(spec.data)},
     }
     for field, size in sizes.items():
-        if size > _NUMBER_MAX:
+        if size > NUMBER_MAX:
             raise _wrong(f"spec.{field}", "it is larger than anything the network could mean")
 
 
@@ -60,7 +58,7 @@ def _check_grid(spec: JobSpec, policy: Policy) -> None:
             "refused",
             refusal=Refusal(
                 "too_many_tasks",
-                {"needs": min(count, _NUMBER_MAX), "max": policy.tasks_max},
+                {"needs": min(count, NUMBER_MAX), "max": policy.tasks_max},
                 Relaxation("fewer_tasks", {"to": policy.tasks_max}),
             ),
         )

@@ -75,6 +75,9 @@ class Frame:
         except IntertieError as error:
             self.tell(error)
             return None
+        except ValidationError as error:
+            self.tell(_not_understood(error))
+            return None
         self.tell(None)
         return found
 
@@ -134,15 +137,24 @@ class _Section:
             frame.tell(error)
             return
         except ValidationError as error:
-            detail = f"{error.title}: {error.error_count()}"
-            frame.tell(IntertieError(problem_of("not_understood", "", detail)))
+            frame.tell(_not_understood(error))
             return
+        except RuntimeError:
+            # Signing out closes the connection under a call that waits.
+            if frame.visit.visitor.is_over:
+                return
+            raise
         frame.note_gone(self, None)
         if self._has_shown and found == self._shown:
             return
         self._shown, self._has_shown = found, True
         with self._slot:
             self._show(found)
+
+
+def _not_understood(error: ValidationError) -> IntertieError:
+    detail = f"{error.title}: {error.error_count()}"
+    return IntertieError(problem_of("not_understood", "", detail))
 
 
 def begin_page(speech: Speech, title: str) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -109,6 +109,3 @@ def negotiate(accept_language: str, languages: Sequence[str]) -> str:
             if tag and lang.lower().split("-")[0] == tag.split("-")[0]:
                 return lang
     return languages[0]
-
-
-Say = Callable[..., str]

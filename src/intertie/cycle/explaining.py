@@ -35,6 +35,8 @@ def why(world: World, job: Job, policy: Policy) -> Blocked:
         return Blocked((), Refusal("waits_for_dependency", {"job": _awaited(world, job)}))
     if job.state not in (JobState.QUEUED, JobState.RUNNING):
         return Blocked(())
+    if not world.tasks.numbers_where(job=job.id, state=TaskState.QUEUED):
+        return Blocked(())  # every task has its place.
     if world.projects.get(job.project).is_blocked:
         name = name_of(world, "project", job.project)
         return Blocked((), Refusal("project_blocked", {"project": name}))

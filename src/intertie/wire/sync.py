@@ -53,7 +53,7 @@ class ScoreBody(Message):
     """
 
     profile: str
-    millionths: Annotated[int, Field(gt=0)]
+    millionths: Annotated[int, Field(gt=0, le=10**9)]
     source: Literal["measured", "declared"]
     backend: str = ""
     runs: list[int] = []
@@ -62,7 +62,7 @@ class ScoreBody(Message):
 class TermsBody(Message):
     """The owner's terms; the unit is one device, or one core where there are no devices."""
 
-    price_micro_per_unit_h: Annotated[int, Field(ge=0)]
+    price_micro_per_unit_h: Annotated[int, Field(ge=0, le=10**12)]
     grace_s: Annotated[int, Field(ge=0, le=3600)]
     lent_cpus_milli: Annotated[int, Field(ge=0)]
     lent_memory_bytes: Annotated[int, Field(ge=0)]
