@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.timeout(600)
 def test_the_demo_pays_three_providers_resumes_a_task_and_proves_its_books(tmp_path: Path) -> None:
     out = tmp_path / "demo-out"
     done = subprocess.run(

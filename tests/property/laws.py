@@ -114,7 +114,7 @@ class Watch:
         assert done == set(self.results)
         assert not any(agent.attempts for agent in self.network.agents.values())
         runs = [run for agent in self.network.agents.values() for run in agent.gone]
-        _never_twice_at_once(runs)
+        never_twice_at_once(runs)
         _never_more_than_the_machines(self.network)
         for refusal in self.refusals:
             speaks_every_language(refusal)
@@ -343,7 +343,7 @@ def proof_faults(network: SimulatedNetwork) -> tuple[str, ...]:
     ).faults
 
 
-def _never_twice_at_once(runs: Iterable[FakeAttempt]) -> None:
+def never_twice_at_once(runs: Iterable[FakeAttempt]) -> None:
     """On the machines themselves no two attempts of one task overlap."""
     by_task: dict[int, list[FakeAttempt]] = {}
     for run in runs:

@@ -117,7 +117,7 @@ class EmbeddedNetwork:
     def start_agent(self, pool: str) -> None:
         """Start the agent whose settings are below the data folder."""
         path = self.agent_folder(pool) / "agent.toml"
-        command = python_command("intertie.agent", "--settings", str(path))
+        command = python_command("intertie.cli.processes", "agent", str(path))
         process = Process(f"agent {pool}", command, self.data / "log" / f"agent-{pool}.log")
         process.start()
         self.agents[pool] = process

@@ -1,5 +1,7 @@
 """The processes of an embedded network: one door with the console, one decider, and agents."""
 
+import ctypes
+import fcntl
 import logging
 import os
 import signal
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 START_TIMEOUT_S = 60.0
+_PR_SET_PDEATHSIG = 1
 
 
 def serve(data: Path, port: int, host: str = "127.0.0.1") -> None:
@@ -38,6 +41,9 @@ def decide(data: Path) -> None:
     from intertie.control.kernels import prepare_kernels, warm_kernels
 
     prepare_kernels()
+    lock = (data / "decider.lock").open("w")
+    # Two deciders of one SQLite file would decide twice: the second waits until the first is gone.
+    fcntl.flock(lock, fcntl.LOCK_EX)
     from intertie.control.bootstrap import database_url, open_network
     from intertie.control.decider import run
     from intertie.control.wake import Wake
@@ -57,6 +63,7 @@ def decide(data: Path) -> None:
         run(engine, wake, should_stop)
     finally:
         wake.close()
+        lock.close()
 
 
 class Process:
@@ -142,14 +149,28 @@ def wait_until_healthy(url: str, processes: Sequence[Process]) -> None:
     raise StartFailed(f"no answer from {url} in {START_TIMEOUT_S:.0f} s\n{logs}")
 
 
-def main(words: Sequence[str]) -> None:
-    """Run `serve DATA PORT` or `decide DATA` as a child process."""
+def main(words: Sequence[str]) -> int:
+    """Run `serve DATA PORT`, `decide DATA` or `agent SETTINGS` as a child process."""
+    _end_with_parent()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     if words[0] == "serve":
         serve(Path(words[1]), int(words[2]))
-    else:
+    elif words[0] == "decide":
         decide(Path(words[1]))
+    else:
+        from intertie.agent.main import run
+        from intertie.agent.settings import read_settings
+
+        return run(read_settings(Path(words[1])))
+    return 0
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this child when its parent is gone, however it went."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        sys.exit("the network that started this ended before it began")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

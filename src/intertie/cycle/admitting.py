@@ -187,8 +187,11 @@ def _create(
 
 
 def _limit_micro(request: Request, option: Option) -> int:
-    """Return the most one task may cost: what was quoted, or its even part of a larger budget."""
-    quoted = max(pool.task_micro for pool in option.pools)
+    """Return the most one task may cost; 0 where nobody said: no quote was taken, no budget named.
+
+    It is what was quoted, or a task's even part of the budget where that is more.
+    """
+    quoted = max(pool.task_micro for pool in option.pools) if request.quote else 0
     return max(quoted, request.budget_micro // request.task_count)
 
 

@@ -76,6 +76,15 @@ def home(request: Request, facts: PoolFacts) -> NodeFacts:
     return next(node for node in facts.nodes if holds(request, node))
 
 
+def frees_in_s(world: World, pool: Pool, now: int) -> list[int]:
+    """Return in how many seconds each lease of a pool should end, soonest first."""
+    return sorted(
+        _ends_in_s(world, lease, now)
+        for lease in world.leases.where(pool=pool.id)
+        if lease.state in ALIVE
+    )
+
+
 def _standing(
     pool: Pool, offer: Offer, where: str, request: Request, facts: PoolFacts
 ) -> Refusal | None:
@@ -115,12 +124,7 @@ def _slots(world: World, request: Request, sizing: Sizing, pool: Pool, now: int)
     total = min(
         pool.lent_cpus_milli // need.cpus_milli, pool.lent_memory_bytes // need.memory_bytes
     )
-    busy = sorted(
-        _ends_in_s(world, lease, now)
-        for lease in world.leases.where(pool=pool.id)
-        if lease.state in ALIVE
-    )
-    wait = busy or [task_seconds(sizing, 1_000_000, request.time_limit_s)]
+    wait = frees_in_s(world, pool, now) or [task_seconds(sizing, 1_000_000, request.time_limit_s)]
     later = [wait[min(i, len(wait) - 1)] for i in range(max(0, total - free))]
     return tuple(([0] * free + later)[:_SLOTS_MAX])
 

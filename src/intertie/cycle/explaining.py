@@ -1,8 +1,8 @@
 """Why: each pool's reason for not running a job now, and the change that is nearest to a yes."""
 
-from intertie.cycle.candidates import refusal_of
+from intertie.cycle.candidates import frees_in_s, refusal_of
 from intertie.cycle.inbox import InboxRow, of_kind
-from intertie.cycle.placing import hold_micro, lease_ms, priced
+from intertie.cycle.placing import hold_micro, is_promised, lease_ms, priced
 from intertie.cycle.views import free_nodes, free_of, name_of, place_of, request_of, wallet_micro
 from intertie.model.ids import encode
 from intertie.model.job import Blocked, Job
@@ -25,11 +25,13 @@ def explain(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Ch
             changes.answer(row.id, Refusal("job_unknown", {"job": known_as}))
             continue
         position = _position(world, job)
-        changes.answer(row.id, None, why(world, job, policy), job=job.id, queue_position=position)
+        changes.answer(
+            row.id, None, why(world, job, policy, now), job=job.id, queue_position=position
+        )
     return changes
 
 
-def why(world: World, job: Job, policy: Policy) -> Blocked:
+def why(world: World, job: Job, policy: Policy, now: int) -> Blocked:
     """Return every pool's refusal of the job, and the one whose relaxation is nearest."""
     if job.state == JobState.HELD:
         return Blocked((), Refusal("waits_for_dependency", {"job": _awaited(world, job)}))
@@ -43,7 +45,7 @@ def why(world: World, job: Job, policy: Policy) -> Blocked:
     refusals = tuple(
         (pool.id, refusal)
         for pool in world.pools.rows()
-        if (refusal := _refusal(world, job, pool, policy)) is not None
+        if (refusal := _refusal(world, job, pool, policy, now)) is not None
     )
     return Blocked(refusals, nearest([refusal for _, refusal in refusals]))
 
@@ -56,11 +58,14 @@ def _awaited(world: World, job: Job) -> str:
     return ""
 
 
-def _refusal(world: World, job: Job, pool: Pool, policy: Policy) -> Refusal | None:
+def _refusal(world: World, job: Job, pool: Pool, policy: Policy, now: int) -> Refusal | None:
     request = request_of(world, job.id)
     refusal = refusal_of(world, request, pool, job.project)
     if refusal is not None:
         return refusal
+    if not is_promised(world, job, pool):
+        quote = encode("quote", job.quote)
+        return Refusal("not_in_quote", {"quote": quote}, Relaxation("name_budget"))
     found = priced(world, job, pool)
     assert found is not None
     offer, units, task_s = found
@@ -73,7 +78,7 @@ def _refusal(world: World, job: Job, pool: Pool, policy: Policy) -> Refusal | No
         lease_ms(job, offer.grace_s, policy), offer.grace_s, units, offer.price_micro_per_unit_h
     )
     tasks = len(world.tasks.where(job=job.id, state=TaskState.QUEUED)) if job.is_gang else 1
-    return _money(world, job, hold * tasks) or _room(world, job, pool)
+    return _money(world, job, hold * tasks) or _room(world, job, pool, now)
 
 
 def _money(world: World, job: Job, hold: int) -> Refusal | None:
@@ -91,7 +96,7 @@ def _money(world: World, job: Job, hold: int) -> Refusal | None:
     return None
 
 
-def _room(world: World, job: Job, pool: Pool) -> Refusal | None:
+def _room(world: World, job: Job, pool: Pool, now: int) -> Refusal | None:
     need = request_of(world, job.id).resources
     cpus, memory = free_of(world, pool)
     wanted = [need.cpus_milli, need.memory_bytes, need.disk_bytes, need.device_count]
@@ -102,7 +107,9 @@ def _room(world: World, job: Job, pool: Pool) -> Refusal | None:
     is_lent = need.cpus_milli <= cpus and need.memory_bytes <= memory
     if has_node and is_lent and not job.is_gang:
         return None
-    return Refusal("pool_full", {"pool": place_of(world, pool), "free_milli": cpus})
+    ends_s = frees_in_s(world, pool, now)
+    wait = Relaxation("wait", {"about_s": ends_s[0]}) if ends_s else None
+    return Refusal("pool_full", {"pool": place_of(world, pool), "free_milli": cpus}, wait)
 
 
 def _position(world: World, job: Job) -> int:

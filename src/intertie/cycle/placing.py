@@ -135,10 +135,22 @@ def _orders(world: World, now: int) -> Orders:
     )
 
 
+def is_promised(world: World, job: Job, pool: Pool) -> bool:
+    """Return whether a job may go to a pool by what it was quoted.
+
+    Who took a quote and named no budget gets what the quote says, and is never sent elsewhere.
+    """
+    if not job.quote or job.budget_micro:
+        return True
+    return any(locked.pool == pool.id for locked in contract_of(world, job.id).prices)
+
+
 def priced(world: World, job: Job, pool: Pool) -> tuple[Offer, int, int] | None:
     """Return (offer, units_milli, task_s) of a job on a pool, or None where it cannot run."""
     request = request_of(world, job.id)
     if refusal_of(world, request, pool, job.project) is not None:
+        return None
+    if not is_promised(world, job, pool):
         return None
     offer, facts = price_for(world, job.id, pool.id), facts_of(world, pool.id)
     assert offer is not None and facts is not None

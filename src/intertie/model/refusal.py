@@ -38,6 +38,7 @@ _SMALLEST_FIRST = (
     "fewer_tasks",
     "later_deadline",
     "raise_budget",
+    "name_budget",
     "raise_price_limit",
     "other_software",
     "drop_requirement",

@@ -142,6 +142,10 @@ def _place(stage: Stage, teller: Teller) -> None:
                 holds.append(int(event.values["hold_micro"]))
     cells = zip(rows, credit_cells(prices), credit_cells(holds), strict=True)
     teller.show(columns.rows([*row, price, held] for row, price, held in cells))
+    for name, client in stage.projects.items():
+        placed = sum(row[0] == name for row in rows)
+        waiting = client.job(stage.jobs[name]).task_count - placed
+        teller.say("demo.place.waiting", project=name, placed=placed, waiting=waiting)
 
 
 def _submit_together(stage: Stage) -> None:
