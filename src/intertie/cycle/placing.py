@@ -97,7 +97,8 @@ def claims_of(orders: Orders) -> Claims:
         for pool, priced in enumerate(row):
             if priced is not None:
                 offer, units, task_s = priced
-                micro[at, pool] = charge_micro(task_s * MILLI, units, offer.price_micro_per_unit_h)
+                cost = charge_micro(task_s * MILLI, units, offer.price_micro_per_unit_h)
+                micro[at, pool] = min(cost, _LARGEST)
                 seconds[at, pool], eligible[at, pool] = task_s, True
     limit = np.array([job.limit_micro_per_task for job in orders.jobs], np.int64)
     soonest = np.array([job.is_soonest for job in orders.jobs], np.int64)
@@ -166,13 +167,14 @@ def _fill(
     needs = [request_of(world, job.id).resources for job in orders.jobs]
     nodes = _nodes(world, orders)
     projects = sorted({job.project for job in orders.jobs})
-    used = np.array([project_use(world, p, policy, now) for p in projects], np.int64)
     weight = np.array([world.projects.get(p).weight for p in projects], np.int64)
-    use = np.array(
-        [_task_use(job, orders.priced[at]) for at, job in enumerate(orders.jobs)], np.int64
-    )
+    # Use that is absurdly large counts as the largest that the kernel can multiply by a weight.
+    most = _LARGEST // int(weight.max()) // 2
+    each = most // max(1, sum(limits))
+    used = np.array([min(most, project_use(world, p, policy, now)) for p in projects], np.int64)
+    tasks = [_task_use(job, orders.priced[at]) for at, job in enumerate(orders.jobs)]
+    use = np.array([min(each, task) for task in tasks], np.int64)
     counts = np.array(limits, np.int64)
-    assert int(used.max(initial=0)) + int((use * counts).sum()) < _LARGEST // int(weight.max())
     need = np.array([[n.cpus_milli, n.memory_bytes, n.disk_bytes, n.device_count] for n in needs])
     gang = np.array([job.is_gang for job in orders.jobs], np.int64)
     project = np.array([projects.index(job.project) for job in orders.jobs], np.int64)

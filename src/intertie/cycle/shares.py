@@ -50,6 +50,6 @@ def project_use(world: World, number: int, policy: Policy, now: int) -> int:
     for lease in world.leases.where(project=number):
         if lease.state in ALIVE:
             job = world.jobs.get(lease.job)
-            expected_s = job.expected_s or job.time_limit_s
+            expected_s = min(job.expected_s or job.time_limit_s, job.time_limit_s)
             use += service_units_micro(expected_s * MILLI, lease.units_milli, 1_000_000)
     return use
