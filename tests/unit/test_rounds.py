@@ -462,3 +462,29 @@ def test_a_name_is_taken_once_and_a_top_up_reaches_its_wallet_once() -> None:
     missing = network.ask("top_up", 0, {"project": 999, "amount_micro": 7})
     assert missing.refusal is not None
     assert to_plain(missing.refusal)["code"] == "project_unknown"
+
+
+def test_a_job_that_was_quoted_as_free_never_runs_at_a_price() -> None:
+    network = ANetwork()
+    project = network.project("p")
+    own = network.pool("own", terms=some_terms(price_micro_per_unit_h=0, lent_cpus_milli=1000))
+    network.pool("dear")
+    network.job(project, environment=SLOW)
+    quote = network.ask("quote", project, quoting(a_request())).values["quote"]
+    job = network.job(project, quote=quote)
+    network.pass_s(1)
+    assert [lease.pool for lease in network.world.leases.rows()] == [own]
+    why = network.ask("why", project, {"job": job}).document
+    assert sorted(refusal.code for _, refusal in why.refusals) == ["not_in_quote", "pool_full"]
+
+
+def test_no_number_that_a_door_lets_in_stops_the_rounds() -> None:
+    network = ANetwork()
+    project = network.project("p", whole_credits=2_000, weight=1_000_000)
+    network.pool("lab")
+    network.pool("mad", terms=some_terms(price_micro_per_unit_h=2**53))
+    network.job(project, expected_s=2**53, resources=Resources(cpus_milli=2000))
+    month = 30 * 86_400
+    network.job(project, expected_s=month, time_limit_s=month, task_count=10_000)
+    network.pass_s(1)
+    assert len(network.world.leases) == 1

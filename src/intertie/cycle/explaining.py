@@ -77,7 +77,7 @@ def _refusal(world: World, job: Job, pool: Pool, policy: Policy, now: int) -> Re
     hold = hold_micro(
         lease_ms(job, offer.grace_s, policy), offer.grace_s, units, offer.price_micro_per_unit_h
     )
-    tasks = len(world.tasks.where(job=job.id, state=TaskState.QUEUED)) if job.is_gang else 1
+    tasks = len(world.tasks.numbers_where(job=job.id, state=TaskState.QUEUED)) if job.is_gang else 1
     return _money(world, job, hold * tasks) or _room(world, job, pool, now)
 
 

@@ -52,13 +52,13 @@ _PASSES = 3
 
 @dataclass(frozen=True)
 class Orders:
-    """The waiting jobs in queue order and the pools that may take them.
+    """The waiting jobs in queue order, their tasks by id, and the pools that may take them.
 
     `priced[job][pool]` is (offer, units_milli, task_s) or None where the pool cannot run the job.
     """
 
     jobs: tuple[Job, ...]
-    waiting: tuple[tuple[Task, ...], ...]
+    waiting: tuple[tuple[int, ...], ...]
     pools: tuple[Pool, ...]
     priced: tuple[tuple[tuple[Offer, int, int] | None, ...], ...]
 
@@ -125,7 +125,7 @@ def _orders(world: World, now: int) -> Orders:
         if not job.is_cancelled and not world.projects.get(job.project).is_blocked
     ]
     jobs.sort(key=lambda job: (job.submitted_at, job.id))
-    waiting = [tuple(world.tasks.where(job=job.id, state=TaskState.QUEUED)) for job in jobs]
+    waiting = [tuple(world.tasks.numbers_where(job=job.id, state=TaskState.QUEUED)) for job in jobs]
     kept = [at for at, tasks in enumerate(waiting) if tasks]
     pools = tuple(world.pools.where(state=PoolState.ONLINE))
     return Orders(
@@ -318,7 +318,7 @@ def _bind(
     waiting = [iter(tasks) for tasks in orders.waiting]
     held: dict[int, int] = {}
     for at, node in placed:
-        task, job = next(waiting[at]), orders.jobs[at]
+        task, job = world.tasks.get(next(waiting[at])), orders.jobs[at]
         lease = _lease(world, changes, orders, at, task, node, policy, now)
         booked = hold_micro(
             lease.until - now, lease.grace_s, lease.units_milli, lease.price_micro_per_unit_h

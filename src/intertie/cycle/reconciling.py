@@ -111,17 +111,16 @@ def _renew(
 
 def _job(world: World, changes: Changes, job: Job, now: int) -> None:
     job = changes.rows.get(("Job", job.id), job)
-    tasks = [changes.rows.get(("Task", t.id), t) for t in world.tasks.where(job=job.id)]
-    leases = [changes.rows.get(("Lease", x.id), x) for x in world.leases.where(job=job.id)]
-    moved = job_state(job, tasks, leases, now)
+    moved = job_state(world, changes, job, now)
     if moved == job:
         return
     changes.put(moved)
     _tell(changes, moved)
     if moved.state == JobState.SETTLED:
-        changes.retire("Task", *(task.id for task in tasks))
-        changes.retire("Lease", *(lease.id for lease in leases))
-        changes.retire("Hold", *(lease.id for lease in leases))
+        leases = world.leases.numbers_where(job=job.id)
+        changes.retire("Task", *world.tasks.numbers_where(job=job.id))
+        changes.retire("Lease", *leases)
+        changes.retire("Hold", *leases)
 
 
 def _tell(changes: Changes, job: Job) -> None:

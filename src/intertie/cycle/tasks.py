@@ -1,6 +1,8 @@
 """What the end of an attempt, a task or a dependency means for its job."""
 
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 from intertie.cycle.views import history_of, request_of
 from intertie.model.job import Job, Task
@@ -16,6 +18,7 @@ from intertie.model.states import (
 from intertie.model.units import MICRO
 from intertie.run.observing import RETRIED, is_evicted, outcome_of
 from intertie.world.changes import Changes
+from intertie.world.table import Table
 from intertie.world.world import World
 
 
@@ -65,27 +68,34 @@ def end_task(changes: Changes, task: Task, outcome: Outcome, at: int) -> None:
     changes.event(task.job, "task_dropped", task=task.index, outcome=int(outcome))
 
 
-def job_state(job: Job, tasks: list[Task], leases: list[Lease], now: int) -> Job:
-    """Return the job as its tasks make it.
-
-    Running, waiting again, ended with an outcome, settled.
-    """
+def job_state(world: World, changes: Changes, job: Job, now: int) -> Job:
+    """Return the job as its tasks make it: running, waiting again, ended, settled."""
     state = JobState(job.state)
     if state == JobState.ENDED:
-        is_settled = all(lease.state == LeaseState.SETTLED for lease in leases)
+        is_settled = set(_tally(world.leases, changes, "state", job.id)) <= {LeaseState.SETTLED}
         return replace(job, state=JobState.SETTLED) if is_settled else job
-    if all(task.state == TaskState.ENDED for task in tasks):
-        ended = advance(state, JobState.ENDED)
-        return replace(job, state=ended, outcome=_outcome(tasks), ended_at=now)
-    is_active = any(task.state == TaskState.RUNNING for task in tasks)
-    is_active = is_active or any(task.state == TaskState.ENDED for task in tasks)
+    tasks = _tally(world.tasks, changes, "state", job.id)
+    if set(tasks) <= {TaskState.ENDED}:
+        outcome = _worst(_tally(world.tasks, changes, "outcome", job.id))
+        return replace(job, state=advance(state, JobState.ENDED), outcome=outcome, ended_at=now)
+    is_active = bool(tasks[TaskState.RUNNING] or tasks[TaskState.ENDED])
     if state == JobState.QUEUED and is_active:
         return replace(job, state=advance(state, JobState.RUNNING))
-    if state == JobState.RUNNING and not any(
-        task.state in (TaskState.PLACED, TaskState.RUNNING) for task in tasks
-    ):
-        return replace(job, state=advance(state, JobState.QUEUED)) if not is_active else job
+    if state == JobState.RUNNING and not is_active and not tasks[TaskState.PLACED]:
+        return replace(job, state=advance(state, JobState.QUEUED))
     return job
+
+
+def _tally(table: Table[Any], changes: Changes, column: str, job: int) -> Counter[int]:
+    """Count a job's rows by the value of a column, with what this step has changed."""
+    found = Counter(table.counts(column, job=job))
+    for (noun, number), row in changes.rows.items():
+        if noun == table.noun.__name__ and row.job == job:
+            before = table.find(number)
+            if before is not None:
+                found[getattr(before, column)] -= 1
+            found[getattr(row, column)] += 1
+    return +found
 
 
 def _requeue(changes: Changes, task: Task, lease: Lease, failures: int, at: int) -> None:
@@ -103,10 +113,9 @@ def _requeue(changes: Changes, task: Task, lease: Lease, failures: int, at: int)
     changes.event(lease.job, "task_requeued", task=task.index, pool=lease.pool, cause=int(cause))
 
 
-def _outcome(tasks: list[Task]) -> Outcome:
-    outcomes = {task.outcome for task in tasks}
+def _worst(outcomes: Counter[int]) -> Outcome:
     for worst in (Outcome.FAILED, Outcome.CANCELLED):
-        if worst in outcomes:
+        if outcomes[worst]:
             return worst
     return Outcome.DONE
 

@@ -69,6 +69,12 @@ class Table(Generic[Row]):
         ids = self.data[self.axis["id"]]
         return [int(ids[slot]) for slot in self._slots_where(equal)]
 
+    def counts(self, column: str, **equal: int) -> dict[int, int]:
+        """Return how many rows hold each value of a column, among those that hold `equal`."""
+        slots = np.nonzero(self._mask(equal))[0]
+        values, counts = np.unique(self.data[self.axis[column], slots], return_counts=True)
+        return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
     def column(self, name: str) -> Ints:
         """Return one column over the rows in use, in order of id; axes [row]."""
         order = [self.slots[number] for number in sorted(self.slots)]
@@ -92,12 +98,15 @@ class Table(Generic[Row]):
         self.free.append(slot)
 
     def _slots_where(self, equal: dict[str, int]) -> list[int]:
-        mask = self.data[self.axis["id"]] > 0
-        for name, value in equal.items():
-            mask &= self.data[self.axis[name]] == value
-        found = np.nonzero(mask)[0]
+        found = np.nonzero(self._mask(equal))[0]
         ids = self.data[self.axis["id"], found]
         return [int(slot) for slot in found[np.argsort(ids, kind="stable")]]
+
+    def _mask(self, equal: dict[str, int]) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = self.data[self.axis["id"]] > 0
+        for name, value in equal.items():
+            mask &= self.data[self.axis[name]] == value
+        return mask
 
     def _read(self, slot: int) -> Row:
         return self.noun(*self.data[:, slot].tolist())
