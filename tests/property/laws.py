@@ -140,12 +140,19 @@ class Watch:
             assert lease.state == LeaseState.PLACED
             request = world.documents["request", lease.job]
             node = world.nodes.get(lease.node)
-            assert not unmet(world, request, world.jobs.get(lease.job), node), lease
+            job = world.jobs.get(lease.job)
+            assert not unmet(world, request, job, node), lease
+            price = _price(world, job, node)
+            assert price is not None
+            assert (lease.offer, lease.price_micro_per_unit_h) == (
+                price.id,
+                price.price_micro_per_unit_h,
+            )
             others = [x for x in world.leases.where(task=lease.task) if x.state in ALIVE]
             assert others == [], "a second attempt while the first may run"
-        for job, count in Counter(lease.job for lease in new).items():
-            if world.jobs.get(job).is_gang:
-                assert count == len(world.tasks.where(job=job, state=TaskState.QUEUED))
+        for number, count in Counter(lease.job for lease in new).items():
+            if world.jobs.get(number).is_gang:
+                assert count == len(world.tasks.where(job=number, state=TaskState.QUEUED))
         for number in {lease.pool for lease in new}:
             pool = world.pools.get(number)
             held = [x for x in world.leases.where(pool=number) if x.state in ALIVE]
@@ -216,9 +223,12 @@ def fits_nowhere(world: World, network: SimulatedNetwork, job: Job, task: Task) 
 
 
 def _price(world: World, job: Job, node: Node) -> Offer | None:
+    """The version that this job pays here; None where nothing is offered or nothing promised."""
     locked = {p.pool: p.offer for p in world.documents["contract", job.id].prices}
     listed = world.offers.where(pool=node.pool, state=OfferState.LISTED)
     if not listed or not listed[-1].score_millionths:
+        return None
+    if job.quote and not job.budget_micro and node.pool not in locked:
         return None
     return world.offers.get(locked[node.pool]) if node.pool in locked else listed[-1]
 

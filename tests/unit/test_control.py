@@ -17,6 +17,7 @@ from sqlalchemy import Engine, func, inspect, select
 from sqlalchemy.exc import IntegrityError, NoResultFound
 
 from intertie.control import clock
+from intertie.control import decider as decider_module
 from intertie.control.bootstrap import (
     database_url,
     make_token,
@@ -28,6 +29,7 @@ from intertie.control.clock import SteadyClock
 from intertie.control.decider import Decider, run
 from intertie.control.waiting import NotDecided, Refused, ask
 from intertie.control.wake import Wake
+from intertie.cycle.inbox import InboxRow
 from intertie.model.policy import Policy
 from intertie.simulator.recording import recorded, replay
 from intertie.store import database, tables
@@ -42,6 +44,8 @@ from intertie.store.appending import (
 )
 from intertie.store.database import migrate, open_database
 from intertie.store.loading import inbox_row, load_policy, load_world
+from intertie.world.changes import Changes
+from intertie.world.world import World
 from tests.builders import NOW
 
 A_PROVIDER = {"name": "lab"}
@@ -326,3 +330,25 @@ def test_saved_credentials_are_for_their_owners_eyes_and_are_added_to(tmp_path: 
     assert found == {
         "url": "http://x", "tokens": {"operator": "a", "small": "b"}, "default": "small",
     }  # fmt: skip
+
+
+def test_a_row_that_no_round_can_take_is_laid_aside_and_the_others_are_taken(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    river = decider_module.flow
+
+    def stumbles(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Changes:
+        assert all(row.body.get("name") != "bad" for row in inbox), "our mistake"
+        return river(world, inbox, policy, now)
+
+    monkeypatch.setattr(decider_module, "flow", stumbles)
+    rows = [append(engine, "provider", 0, 1, {"name": name}) for name in ("good", "bad", "better")]
+    decider = Decider(engine)
+    while decider.decide() >= 0:
+        pass
+    answers = [waited(engine, row).answer or {} for row in rows]
+    assert [a["refusal"] and a["refusal"]["code"] for a in answers] == [
+        None,
+        "internal_error",
+        None,
+    ]

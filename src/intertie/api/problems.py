@@ -16,7 +16,7 @@ from intertie.api.speech import language_of, spoken, spoken_refusal
 from intertie.control.waiting import NotDecided, Refused
 from intertie.model.refusal import Refusal
 from intertie.store.appending import KeyReused
-from intertie.wire.base import FieldError, Problem, plain
+from intertie.wire.base import FieldError, PoolReason, Problem, plain
 
 PROBLEM_TYPE = "application/problem+json"
 _LOG = logging.getLogger("intertie.api")
@@ -34,12 +34,13 @@ class Wrong(HTTPException):
         *,
         errors: Sequence[FieldError] = (),
         refusal: Refusal | None = None,
+        pools: Sequence[tuple[str, Refusal]] = (),
         headers: Mapping[str, str] | None = None,
         **values: Any,
     ) -> None:
         super().__init__(status, detail=code, headers=dict(headers or {}))
         self.code, self.key, self.values = code, detail, values
-        self.errors, self.refusal = list(errors), refusal
+        self.errors, self.refusal, self.pools = list(errors), refusal, pools
 
 
 def not_found(noun: str, known_as: str) -> Wrong:
@@ -58,6 +59,10 @@ def problem(request: Request, wrong: Wrong) -> Response:
         code=wrong.code,
         errors=wrong.errors,
         refusal=spoken_refusal(wrong.refusal, lang) if wrong.refusal else None,
+        pools=[
+            PoolReason(pool=place, refusal=spoken_refusal(refusal, lang))
+            for place, refusal in wrong.pools
+        ],
     )
     return JSONResponse(
         plain(body),
@@ -108,7 +113,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     status, code = refused_status(error.refusal)
-    return problem(request, Wrong(status, code, refusal=error.refusal))
+    return problem(request, Wrong(status, code, refusal=error.refusal, pools=error.pools))
 
 
 async def _not_decided(request: Request, error: Exception) -> Response:

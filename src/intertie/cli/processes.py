@@ -18,9 +18,8 @@ _PR_SET_PDEATHSIG = 1
 
 def serve(data: Path, port: int, host: str = "127.0.0.1") -> None:
     """Run a door and the console of a data folder until the process is told to end."""
-    import uvicorn
-
     from intertie.api.app import create_app
+    from intertie.api.serving import DoorServer
     from intertie.catalogue.texts import languages, text
     from intertie.console.pages import mount
     from intertie.control.bootstrap import console_secret, database_url, open_network
@@ -31,7 +30,7 @@ def serve(data: Path, port: int, host: str = "127.0.0.1") -> None:
     app = create_app(engine, wake, data)
     mount(app, f"http://{host}:{port}", text, languages(), console_secret(engine))
     try:
-        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+        DoorServer(app, host, port).run()
     finally:
         wake.close()
 

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from intertie.control.clock import now_ms
 from intertie.control.wake import Wake
+from intertie.model.job import Rejected
 from intertie.model.plain import from_plain
 from intertie.model.refusal import Refusal
 from intertie.store.appending import Waited, append, waited
@@ -24,11 +25,12 @@ class NotDecided(Exception):
 
 
 class Refused(Exception):
-    """The round refused, and this is why."""
+    """The round refused, and this is why; `pools` holds each pool's own reason."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, rejected: Rejected | None = None) -> None:
         super().__init__(f"{refusal.code} {json.dumps(refusal.values)}")
         self.refusal = refusal
+        self.pools = rejected.pools if rejected else ()
 
 
 def ask(
@@ -49,7 +51,9 @@ def ask(
     found = _wait(engine, wake, number, timeout_s)
     answer = found.answer or {"refusal": None, "values": {}, "document": None}
     if answer["refusal"] is not None:
-        raise Refused(from_plain(Refusal, answer["refusal"]))
+        pools = answer["document"]
+        rejected = from_plain(Rejected, pools) if pools else None
+        raise Refused(from_plain(Refusal, answer["refusal"]), rejected)
     return number, answer
 
 

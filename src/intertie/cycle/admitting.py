@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from intertie.cycle.inbox import InboxRow
-from intertie.cycle.quoting import price
+from intertie.cycle.quoting import price, rejected
 from intertie.cycle.tasks import end_task
 from intertie.cycle.views import name_of, request_of, wallet_micro
 from intertie.model.ids import encode
@@ -53,7 +53,7 @@ def _job(world: World, changes: Changes, row: InboxRow, policy: Policy, now: int
     refusal = _refuse(world, request, row.actor, policy)
     terms = refusal or _terms(world, request, row, policy, now)
     if isinstance(terms, Refusal):
-        changes.answer(row.id, terms)
+        changes.answer(row.id, terms, rejected(world, request, row.actor) if not refusal else None)
         return
     option = _option(terms, row.body.get("option") or "")
     if isinstance(option, Refusal):
@@ -75,7 +75,11 @@ def _refuse(world: World, request: Request, project: int, policy: Policy) -> Ref
     if owner is None:
         return Refusal("project_unknown", {"project": encode("project", project)})
     if owner.is_blocked:
-        return Refusal("project_blocked", {"project": name_of(world, "project", project)})
+        return Refusal(
+            "project_blocked",
+            {"project": name_of(world, "project", project)},
+            Relaxation("ask_operator"),
+        )
     if request.kind != "batch":
         return Refusal("kind_not_supported", {"kind": request.kind, "supported": "batch"})
     if request.task_count > policy.tasks_max:

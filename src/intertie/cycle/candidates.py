@@ -57,9 +57,9 @@ def refusal_of(world: World, request: Request, pool: Pool, project: int) -> Refu
     """Return why a pool cannot run the request, whatever it has free at this instant; or None."""
     facts = facts_of(world, pool.id)
     provider, where = name_of(world, "provider", pool.provider), place_of(world, pool)
-    offer = listed_offer(world, pool.id)
+    offer, back = listed_offer(world, pool.id), Relaxation("wait_for_pool", {"pool": where})
     if facts is None or offer is None or pool.state in (PoolState.JOINING, PoolState.LEFT):
-        return Refusal("pool_offline", {"pool": where})
+        return Refusal("pool_offline", {"pool": where}, back)
     refusal = refuse(request, facts, provider, name_of(world, "project", project))
     if refusal is not None:
         return refusal
@@ -88,12 +88,13 @@ def frees_in_s(world: World, pool: Pool, now: int) -> list[int]:
 def _standing(
     pool: Pool, offer: Offer, where: str, request: Request, facts: PoolFacts
 ) -> Refusal | None:
+    back = Relaxation("wait_for_pool", {"pool": where})
     if not offer.score_millionths:
-        return Refusal("not_measured", {"pool": where, "profile": request.profile})
+        return Refusal("not_measured", {"pool": where, "profile": request.profile}, back)
     if pool.state == PoolState.LOST:
-        return Refusal("pool_offline", {"pool": where})
+        return Refusal("pool_offline", {"pool": where}, back)
     if pool.is_draining:
-        return Refusal("pool_draining", {"pool": where})
+        return Refusal("pool_draining", {"pool": where}, back)
     need = request.resources
     lent, terms = pool.lent_cpus_milli, facts.terms
     if need.cpus_milli > lent or need.memory_bytes > pool.lent_memory_bytes:
@@ -101,7 +102,7 @@ def _standing(
             need.cpus_milli <= terms.lent_cpus_milli
             and need.memory_bytes <= terms.lent_memory_bytes
         ):
-            return Refusal("owner_reclaimed", {"pool": where})
+            return Refusal("owner_reclaimed", {"pool": where}, back)
         if need.cpus_milli > terms.lent_cpus_milli:
             return Refusal(
                 "not_enough_cpus",

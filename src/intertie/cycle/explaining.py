@@ -41,7 +41,9 @@ def why(world: World, job: Job, policy: Policy, now: int) -> Blocked:
         return Blocked(())  # every task has its place.
     if world.projects.get(job.project).is_blocked:
         name = name_of(world, "project", job.project)
-        return Blocked((), Refusal("project_blocked", {"project": name}))
+        return Blocked(
+            (), Refusal("project_blocked", {"project": name}, Relaxation("ask_operator"))
+        )
     refusals = tuple(
         (pool.id, refusal)
         for pool in world.pools.rows()

@@ -1,9 +1,10 @@
 """Size and quote: what a request would cost and when it would finish, promised until an instant."""
 
-from intertie.cycle.candidates import candidates
+from intertie.cycle.candidates import candidates, refusal_of
 from intertie.cycle.inbox import InboxRow
-from intertie.cycle.views import history_of
+from intertie.cycle.views import facts_of, history_of, place_of
 from intertie.market.quoting import quote
+from intertie.model.job import Rejected
 from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.quote import Quote, QuoteTerms
@@ -24,7 +25,7 @@ def answer_quotes(world: World, row: InboxRow, policy: Policy, now: int) -> Chan
     request = from_plain(Request, row.body["request"])
     terms = price(world, request, row.actor, policy, now)
     if isinstance(terms, Refusal):
-        changes.answer(row.id, terms)
+        changes.answer(row.id, terms, rejected(world, request, row.actor))
         return changes
     until = now + policy.quote_s * MILLI
     changes.put(Quote(row.id, row.actor, QuoteState.FIRM, now, until, 0))
@@ -43,3 +44,14 @@ def price(
         return sizing
     found, lost = candidates(world, request, sizing, project, now)
     return quote(request, sizing, found, lost, policy.fee_ppm, now)
+
+
+def rejected(world: World, request: Request, project: int) -> Rejected | None:
+    """Return each pool's reason where no pool can take a request; None where one could."""
+    reasons = [
+        (place_of(world, pool), refusal_of(world, request, pool, project))
+        for pool in world.pools.rows()
+        if facts_of(world, pool.id) is not None
+    ]
+    found = tuple((place, refusal) for place, refusal in reasons if refusal is not None)
+    return Rejected(found) if len(found) == len(reasons) else None

@@ -85,6 +85,13 @@ class Blocked:
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """What goes with the refusal of a request that no pool can take: each pool's own reason."""
+
+    pools: tuple[tuple[str, Refusal], ...]
+
+
+@dataclass(frozen=True)
 class FileEntry:
     """One file of an accepted manifest. `kind` is ``result`` or ``checkpoint``."""
 

@@ -55,7 +55,11 @@ def _place(request: Request, facts: PoolFacts, provider: str, project: str) -> R
             Relaxation("allow_latency", {"to_ms": facts.latency_ms}),
         )
     if facts.terms.projects and project not in facts.terms.projects:
-        return Refusal("provider_does_not_admit", {"provider": provider, "project": project})
+        return Refusal(
+            "provider_does_not_admit",
+            {"provider": provider, "project": project},
+            Relaxation("ask_provider", {"provider": provider}),
+        )
     if "list" not in request.price_kinds:
         return Refusal(
             "price_kind_not_offered",
@@ -68,14 +72,21 @@ def _place(request: Request, facts: PoolFacts, provider: str, project: str) -> R
 def _software(request: Request, facts: PoolFacts) -> Refusal | None:
     asked = request.software
     if asked.image or asked.lock:
+        stack = "image" if asked.image else "lock"
         return Refusal(
-            "needs_software", {"stack": "image" if asked.image else "lock", "version": ""}
+            "needs_software",
+            {"stack": stack, "version": ""},
+            Relaxation("other_software_stack", {"stack": stack}),
         )
     if not asked.stack:
         return None
     offered = {stack.name: stack.version for stack in facts.software}
     if asked.stack not in offered:
-        return Refusal("needs_software", {"stack": asked.stack, "version": asked.version})
+        return Refusal(
+            "needs_software",
+            {"stack": asked.stack, "version": asked.version},
+            Relaxation("other_software_stack", {"stack": asked.stack}),
+        )
     if satisfies(offered[asked.stack], asked.version):
         return None
     return Refusal(
@@ -106,7 +117,11 @@ def _size(request: Request, facts: PoolFacts) -> Refusal | None:
     classes = sorted({node.device_class for node in facts.nodes if node.device_class})
     if need.device_class and need.device_class not in classes:
         offered = ", ".join(classes) or "cpu"
-        return Refusal("unknown_device_class", {"needs": need.device_class, "offered": offered})
+        return Refusal(
+            "unknown_device_class",
+            {"needs": need.device_class, "offered": offered},
+            Relaxation("other_device", {"offered": offered}),
+        )
     if need.device_count > largest.device_count:
         return Refusal(
             "not_enough_devices",

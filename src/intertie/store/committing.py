@@ -4,11 +4,12 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, Engine, bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from intertie.cycle.inbox import InboxRow
 from intertie.model.plain import to_plain
+from intertie.model.refusal import Refusal
 from intertie.store import tables
 from intertie.world.changes import Changes
 from intertie.world.table import columns_of
@@ -48,6 +49,14 @@ def commit_round(
     _answers(connection, number, inbox, changes)
     row = {"number": number, "at": at, "digest": changes.digest(), "took_us": took_us}
     connection.execute(insert(tables.round_), [row])
+
+
+def lay_aside(engine: Engine, row: int, refusal: Refusal) -> None:
+    """Mark an inbox row that no round can take; no round has number 0, so no replay meets it."""
+    statement = update(tables.inbox).where(tables.inbox.c.id == row)
+    said = _text({"refusal": refusal, "values": {}, "document": None})
+    with engine.begin() as connection:
+        connection.execute(statement.values(taken_round=0, answer=said))
 
 
 def _money(connection: Connection, changes: Changes, balances: dict[int, int]) -> None:

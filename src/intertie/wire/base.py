@@ -52,6 +52,13 @@ class RelaxationBody(Answer):
     text: str = ""
 
 
+class PoolReason(Answer):
+    """Why one pool cannot take a request that no pool can take."""
+
+    pool: str = Field(examples=["lab/desk"])
+    refusal: RefusalBody
+
+
 class FieldError(Answer):
     """One field that is wrong, and how to mend it."""
 
@@ -69,6 +76,7 @@ class Problem(Answer):
     code: str = ""
     errors: list[FieldError] = []
     refusal: RefusalBody | None = None
+    pools: list[PoolReason] = []
 
 
 def plain(message: BaseModel) -> dict[str, Any]:

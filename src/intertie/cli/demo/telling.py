@@ -16,9 +16,10 @@ from intertie.cli import exits
 from intertie.cli.demo import facts, running, staging
 from intertie.cli.demo.staging import PROVIDERS, Stage
 from intertie.cli.embedded import EmbeddedNetwork
-from intertie.cli.render.base import Columns, credit_cells, refusal_text, relaxation_text
+from intertie.cli.render.base import Columns, credit_cells
 from intertie.cli.render.ledger import check_view
 from intertie.cli.render.market import not_enforced_lines, offers_table, quote_view
+from intertie.cli.render.problem import problem_lines
 from intertie.cli.render.receipt import receipt_view
 from intertie.client import IntertieError
 from intertie.wire.jobs import Receipt
@@ -176,12 +177,8 @@ def _refusal(stage: Stage, teller: Teller) -> None:
     try:
         stage.projects["small-lab"].submit(staging.refused_spec(), workdir=staging.digits_folder())
     except IntertieError as error:
-        refusal = error.problem.refusal
-        teller.say(
-            "demo.place.refused",
-            why=refusal_text(refusal, teller.lang),
-            helps=relaxation_text(refusal.relaxation if refusal else None, teller.lang),
-        )
+        teller.say("demo.place.refused")
+        teller.show(problem_lines(error.problem, teller.lang))
 
 
 def _meter(stage: Stage, teller: Teller) -> dict[str, Receipt]:

@@ -22,6 +22,9 @@ def problem_lines(problem: Problem, lang: str) -> Text:
         lines.append(f": {error.message}", style="not bold default")
     if problem.refusal is not None:
         lines.append(f"\n  {refusal_text(problem.refusal, lang)}", style="not bold default")
+        for each in problem.pools if len(problem.pools) > 1 else ():
+            lines.append(f"\n    {each.pool}: ", style="not bold cyan")
+            lines.append(refusal_text(each.refusal, lang), style="not bold default")
         helps = relaxation_text(problem.refusal.relaxation, lang)
         lines.append(f"\n  → {helps}" if helps else "", style="not bold green")
     return lines
