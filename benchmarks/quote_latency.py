@@ -18,19 +18,21 @@ GIB = 1024**3
 
 def measure() -> Outcome:
     """Return the latency of a firm quote, written to disk before it is answered."""
-    with tempfile.TemporaryDirectory(prefix="intertie-bench-") as folder:
-        with EmbeddedNetwork(Path(folder)) as network:
-            operator = network.client()
-            project = operator.create_project("bench", trial=100)
-            network.keep_token("bench", project.token)
-            for index in range(PROVIDERS):
-                _join(network.url, operator.create_provider(f"p{index}").enrol_token, index)
-            client = network.client("bench")
-            spec = SPEC | {"array": {"count": 100}, "expected": 60}
-            quotes = [_timed(lambda: client.quote(spec)) for _ in range(RUNS)]
-            count = len(client.quote(spec).options)
-            assert count == PROVIDERS + 1, f"{count} options from {PROVIDERS} providers"
-            health = [_timed(client.health) for _ in range(RUNS)]
+    with (
+        tempfile.TemporaryDirectory(prefix="intertie-bench-") as folder,
+        EmbeddedNetwork(Path(folder)) as network,
+    ):
+        operator = network.client()
+        project = operator.create_project("bench", trial=100)
+        network.keep_token("bench", project.token)
+        for index in range(PROVIDERS):
+            _join(network.url, operator.create_provider(f"p{index}").enrol_token, index)
+        client = network.client("bench")
+        spec = SPEC | {"array": {"count": 100}, "expected": 60}
+        quotes = [_timed(lambda: client.quote(spec)) for _ in range(RUNS)]
+        count = len(client.quote(spec).options)
+        assert count == PROVIDERS + 1, f"{count} options from {PROVIDERS} providers"
+        health = [_timed(client.health) for _ in range(RUNS)]
     rows = (
         row(f"quote, {PROVIDERS} providers, 100 tasks", quotes),
         row("one HTTP exchange with the door (limit)", health),

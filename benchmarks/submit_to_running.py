@@ -16,15 +16,17 @@ SPEC = {"name": "bench", "command": ["true"], "time_limit": "1m", "resources": {
 
 def measure() -> Outcome:
     """Return the medians of `RUNS` jobs one after another, each over HTTP and on disk."""
-    with tempfile.TemporaryDirectory(prefix="intertie-bench-") as folder:
-        with EmbeddedNetwork(Path(folder)) as network:
-            client = _ready(network)
-            running, settled = [], []
-            for _ in range(RUNS):
-                to_running, to_settled = _one(client)
-                running.append(to_running)
-                settled.append(to_settled)
-            health = [_timed(client.health) for _ in range(RUNS)]
+    with (
+        tempfile.TemporaryDirectory(prefix="intertie-bench-") as folder,
+        EmbeddedNetwork(Path(folder)) as network,
+    ):
+        client = _ready(network)
+        running, settled = [], []
+        for _ in range(RUNS):
+            to_running, to_settled = _one(client)
+            running.append(to_running)
+            settled.append(to_settled)
+        health = [_timed(client.health) for _ in range(RUNS)]
     bare = [_timed(lambda: subprocess.run(["true"], check=True)) for _ in range(RUNS)]
     rows = (
         row("submit → running", running),

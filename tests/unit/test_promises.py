@@ -1,7 +1,9 @@
 """What a quote or a budget promises about where a job may run, and what it may cost there."""
 
 from intertie.model.parties import Terms
+from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
+from intertie.model.states import TaskState
 from intertie.model.units import MICRO
 from tests.builders import ANetwork, a_request, quoting, some_terms
 
@@ -69,3 +71,42 @@ def test_a_full_pool_says_about_how_long_to_wait() -> None:
     assert refusal.relaxation is not None
     assert refusal.relaxation.code == "wait"
     assert 0 < int(refusal.relaxation.values["about_s"]) <= 11
+
+
+def test_a_short_task_asks_for_a_small_hold_and_a_long_one_is_renewed() -> None:
+    network = ANetwork()
+    network.pool("lab")
+    project = network.project("lab")
+    job = network.job(project, time_limit_s=3600)
+    [lease] = network.world.leases.where(job=job)
+    assert lease.until - lease.placed_at == network.policy.lease_s_min * 1000
+
+
+def test_a_job_that_waited_too_long_goes_before_those_who_used_less() -> None:
+    network = ANetwork(Policy(ageing_s=60))
+    network.pool("lab", terms=some_terms(lent_cpus_milli=1000))
+    greedy, modest = network.project("greedy"), network.project("modest")
+    network.job(greedy, expected_s=50, time_limit_s=100)
+    network.pass_s(1)
+    aged = network.job(greedy, expected_s=5)
+    for _ in range(4):
+        network.job(modest, expected_s=40, time_limit_s=100)
+    network.pass_s(55)
+    assert not pools_of(network, aged), "the modest project used less and goes first"
+    network.pass_s(37)
+    assert pools_of(network, aged)
+
+
+def test_a_gang_that_loses_a_member_is_evicted_whole_and_placed_whole() -> None:
+    network = ANetwork()
+    pool = network.pool("lab")
+    project = network.project("lab")
+    job = network.job(project, task_count=2, is_gang=1, expected_s=30)
+    network.pass_s(5)
+    network.agents[pool].lent_cpus_milli = 1000
+    network.pass_s(5)
+    assert {task.state for task in network.world.tasks.where(job=job)} == {TaskState.QUEUED}
+    network.agents[pool].lent_cpus_milli = 2000
+    network.pass_s(5)
+    assert {task.state for task in network.world.tasks.where(job=job)} == {TaskState.RUNNING}
+    assert all(task.resumes == 1 for task in network.world.tasks.where(job=job))

@@ -14,8 +14,8 @@ from intertie.model.parties import Node, Pool, PoolFacts
 from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
-from intertie.model.states import LeaseState, OfferState, PoolState, TaskState, advance
-from intertie.run.observing import CAUSE_WORDS, RUNNING, STATE_WORDS, Seen, observe
+from intertie.model.states import LeaseState, OfferState, Outcome, PoolState, TaskState, advance
+from intertie.run.observing import CAUSE_WORDS, RUNNING, STATE_WORDS, Seen, observe, outcome_of
 from intertie.run.reconciling import ALIVE
 from intertie.wire.digest import observation_digest
 from intertie.world.changes import Changes
@@ -187,16 +187,19 @@ def _lease(
         changes.put(replace(task, state=advance(TaskState(task.state), TaskState.RUNNING)))
         changes.event(lease.job, "task_started", task=task.index, pool=pool.id, lease=lease.id)
     if believed.state == LeaseState.ENDED:
-        _files(changes, task.id, lease, said.get("files", []))
+        _files(changes, task.id, believed, said.get("files", []))
         end_attempt(world, changes, believed, policy, at)
 
 
 def _files(changes: Changes, task: int, lease: Lease, files: list[dict[str, Any]]) -> None:
-    """Accept one manifest. A checkpoint stays when a later attempt leaves none."""
+    """Accept the results of the attempt that ends its task, and the checkpoint of any.
+
+    A checkpoint stays when a later attempt leaves none.
+    """
     entries = [FileEntry(f["path"], f["sha256"], f["size_bytes"], f["kind"]) for f in files]
     results = tuple(entry for entry in entries if entry.kind == "result")
     saved = tuple(entry for entry in entries if entry.kind == "checkpoint")
-    if results:
+    if results and outcome_of(lease) != Outcome.NONE:
         changes.document("result", task, Manifest(results))
     if saved:
         changes.document("checkpoint", task, Manifest(saved))

@@ -77,7 +77,10 @@ def _refusal(world: World, job: Job, pool: Pool, policy: Policy, now: int) -> Re
         relaxation = Relaxation("raise_budget", {"to_micro": cost * job.task_count})
         return Refusal("over_task_limit", values, relaxation)
     hold = hold_micro(
-        lease_ms(job, offer.grace_s, policy), offer.grace_s, units, offer.price_micro_per_unit_h
+        lease_ms(job, task_s, offer.grace_s, policy),
+        offer.grace_s,
+        units,
+        offer.price_micro_per_unit_h,
     )
     tasks = len(world.tasks.numbers_where(job=job.id, state=TaskState.QUEUED)) if job.is_gang else 1
     return _money(world, job, hold * tasks) or _room(world, job, pool, now)

@@ -105,10 +105,15 @@ def claims_of(orders: Orders) -> Claims:
     return clear(micro, seconds, limit, soonest, eligible)
 
 
-def lease_ms(job: Job, grace_s: int, policy: Policy) -> int:
-    """Return how long a first lease runs: to the end of its time limit, at most `lease_s`."""
+def lease_ms(job: Job, task_s: int, grace_s: int, policy: Policy) -> int:
+    """Return how long a first lease runs: twice the expected time, within the policy's bounds.
+
+    What it can cost is set aside at once, so that a short task asks for little; it is renewed
+    while it runs, never beyond its time limit.
+    """
     whole_s = policy.startup_s + job.time_limit_s + grace_s
-    return min(policy.lease_s, whole_s) * MILLI
+    wanted_s = max(policy.lease_s_min, policy.startup_s + 2 * task_s + grace_s)
+    return min(policy.lease_s, whole_s, wanted_s) * MILLI
 
 
 def hold_micro(ms: int, grace_s: int, units: int, price_micro_per_unit_h: int) -> int:
@@ -126,7 +131,7 @@ def _orders(world: World, now: int) -> Orders:
     ]
     jobs.sort(key=lambda job: (job.submitted_at, job.id))
     waiting = [tuple(world.tasks.numbers_where(job=job.id, state=TaskState.QUEUED)) for job in jobs]
-    kept = [at for at, tasks in enumerate(waiting) if tasks]
+    kept = [at for at, tasks in enumerate(waiting) if tasks and _is_whole(world, jobs[at], tasks)]
     pools = tuple(world.pools.where(state=PoolState.ONLINE))
     return Orders(
         jobs=tuple(jobs[at] for at in kept),
@@ -134,6 +139,14 @@ def _orders(world: World, now: int) -> Orders:
         pools=pools,
         priced=tuple(tuple(priced(world, jobs[at], pool) for pool in pools) for at in kept),
     )
+
+
+def _is_whole(world: World, job: Job, waiting: tuple[int, ...]) -> bool:
+    """Return whether every task of a gang that has not ended waits: a gang is whole or absent."""
+    if not job.is_gang:
+        return True
+    states = world.tasks.counts("state", job=job.id)
+    return len(waiting) == job.task_count - states.get(TaskState.ENDED, 0)
 
 
 def is_promised(world: World, job: Job, pool: Pool) -> bool:
@@ -182,9 +195,17 @@ def _fill(
     lent = np.array([_lent(world, pool) for pool in orders.pools], np.int64)
     node_pool = np.array([pool for _, pool, _ in nodes], np.int64)
     placed: list[tuple[int, int]] = []
-    for ranks in (_owners(world, orders, rank), rank):
+    aged = np.where(_aged(world, orders, policy, now)[:, None], rank, NO_TRADE)
+    nothing = np.zeros_like(used), np.zeros_like(use)
+    # Owners on their own pools; then those who waited too long, the oldest first whoever used
+    # how much; then everybody by share.
+    for ranks, shares in (
+        (_owners(world, orders, rank), (used, use)),
+        (aged, nothing),
+        (rank, (used, use)),
+    ):
         jobs, rows = fill(
-            need, counts, gang, project, ranks, free, lent, node_pool, used, weight, use
+            need, counts, gang, project, ranks, free, lent, node_pool, shares[0], weight, shares[1]
         )
         for job, row in zip(jobs.tolist(), rows.tolist(), strict=True):
             placed.append((job, nodes[row][0]))
@@ -193,6 +214,17 @@ def _fill(
             used[project[job]] += use[job]
             counts[job] -= 1
     return placed
+
+
+def _aged(world: World, orders: Orders, policy: Policy, now: int) -> NDArray[np.bool_]:
+    """Return which jobs have waited so long for a start that shares hold them back no more."""
+    return np.array(
+        [
+            job.state == JobState.QUEUED and now - job.submitted_at > policy.ageing_s * MILLI
+            for job in orders.jobs
+        ],
+        np.bool_,
+    )
 
 
 def _owners(world: World, orders: Orders, rank: Ints) -> Ints:
@@ -287,8 +319,8 @@ def _affordable(
 
 
 def _hold(job: Job, priced: tuple[Offer, int, int], policy: Policy) -> int:
-    offer, units, _ = priced
-    ms = lease_ms(job, offer.grace_s, policy)
+    offer, units, task_s = priced
+    ms = lease_ms(job, task_s, offer.grace_s, policy)
     return hold_micro(ms, offer.grace_s, units, offer.price_micro_per_unit_h)
 
 
@@ -357,7 +389,7 @@ def _lease(
     now: int,
 ) -> Lease:
     job = orders.jobs[at]
-    offer, units, _ = _priced_on(world, orders, at, node)
+    offer, units, task_s = _priced_on(world, orders, at, node)
     need = request_of(world, job.id).resources
     made = sum(1 for noun, _ in changes.rows if noun == "Lease")
     return Lease(
@@ -387,7 +419,7 @@ def _lease(
         seen_running_at=0,
         seen_ended_at=0,
         stop_at=0,
-        until=now + lease_ms(job, offer.grace_s, policy),
+        until=now + lease_ms(job, task_s, offer.grace_s, policy),
         agent_ms=0,
         network_ms=0,
         cpu_ms=0,

@@ -11,7 +11,15 @@ from intertie.model.lease import Lease
 from intertie.model.ledger import AccountKind
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
-from intertie.model.states import Cause, JobState, PoolState, QuoteState, advance
+from intertie.model.states import (
+    Cause,
+    JobState,
+    Outcome,
+    PoolState,
+    QuoteState,
+    TaskState,
+    advance,
+)
 from intertie.model.units import MILLI
 from intertie.run.reconciling import ALIVE, give_up, hear, is_gone, renewed_until, stop, to_reclaim
 from intertie.world.changes import Changes
@@ -59,7 +67,19 @@ def _stop_cause(world: World, lease: Lease, is_reclaimed: bool) -> Cause:
         return Cause.CANCELLED
     if world.projects.get(lease.project).is_blocked:
         return Cause.NO_FUNDS
-    return Cause.RECLAIMED if is_reclaimed else Cause.NONE
+    if is_reclaimed:
+        return Cause.RECLAIMED
+    return _gang_cause(world, lease)
+
+
+def _gang_cause(world: World, lease: Lease) -> Cause:
+    """Return why a member of a gang must stop for the sake of the others, if it must."""
+    if not world.jobs.get(lease.job).is_gang:
+        return Cause.NONE
+    if world.tasks.counts("outcome", job=lease.job).get(Outcome.FAILED):
+        return Cause.CANCELLED
+    is_broken = world.tasks.counts("state", job=lease.job).get(TaskState.QUEUED)
+    return Cause.SUPERSEDED if is_broken else Cause.NONE
 
 
 def _stop(world: World, changes: Changes, lease: Lease, cause: Cause, now: int) -> None:

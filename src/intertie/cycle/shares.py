@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from intertie.model.parties import Project
 from intertie.model.policy import Policy
-from intertie.model.units import MILLI, service_units_micro
-from intertie.run.reconciling import ALIVE
+from intertie.model.states import LeaseState
+from intertie.model.units import MICRO, MILLI, service_units_micro
 from intertie.world.world import World
 
 _STEPS = 1024
@@ -45,11 +45,15 @@ def _power(steps: int) -> int:
 
 
 def project_use(world: World, number: int, policy: Policy, now: int) -> int:
-    """Return a project's decayed use and what its leases alive are expected to add, in micro-SU."""
+    """Return a project's decayed use and what its unsettled leases should add, in micro-SU.
+
+    A lease that has just ended counts too: it is charged only after this round has placed.
+    """
     use = decayed(world.projects.get(number), policy, now).usage_micro_su
     for lease in world.leases.where(project=number):
-        if lease.state in ALIVE:
+        if lease.state != LeaseState.SETTLED:
             job = world.jobs.get(lease.job)
             expected_s = min(job.expected_s or job.time_limit_s, job.time_limit_s)
-            use += service_units_micro(expected_s * MILLI, lease.units_milli, 1_000_000)
+            left_ms = max(0, expected_s * MILLI - lease.charged_ms)
+            use += service_units_micro(left_ms, lease.units_milli, MICRO)
     return use

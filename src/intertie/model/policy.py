@@ -12,6 +12,7 @@ class Policy:
     fee_ppm: int = 20_000
     quote_s: int = 120
     lease_s: int = 300
+    lease_s_min: int = 60
     renew_for_s: int = 20
     grace_s: int = 5
     margin_s: int = 5

@@ -10,11 +10,13 @@ STATE_WORDS = {"pending": 0, "running": RUNNING, "finishing": FINISHING, "ended"
 CAUSE_WORDS = {cause.name.lower(): cause for cause in Cause}
 
 # The attempt did not begin, or the pool broke it: the task may be tried again, and this counts.
+# An agent that says "cancelled" when nobody cancelled is one of these.
 RETRIED = frozenset(
-    {Cause.START_FAILED, Cause.DECLINED, Cause.SIGNALLED, Cause.LOST, Cause.EXPIRED}
+    {Cause.START_FAILED, Cause.DECLINED, Cause.LOST, Cause.EXPIRED, Cause.CANCELLED}
 )
 # The network or the owner took the allocation away: the task resumes, and this does not count.
-EVICTED = frozenset({Cause.RECLAIMED, Cause.NO_FUNDS})
+# Superseded: another task of its gang lost its place, and a gang is whole or absent.
+EVICTED = frozenset({Cause.RECLAIMED, Cause.NO_FUNDS, Cause.SUPERSEDED})
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def observe(lease: Lease, seen: Seen, at: int) -> Lease:
         cause=seen.cause if state >= FINISHING else lease.cause,
         exit_code=seen.exit_code,
         signal=seen.signal,
-        started_at=lease.started_at or seen.started_at,
+        # An agent whose clock is ahead would stretch its lease: nothing starts after it was seen.
+        started_at=lease.started_at or (min(seen.started_at, at) if state >= RUNNING else 0),
         seen_running_at=running_at,
         seen_ended_at=ended_at,
         agent_ms=max(lease.agent_ms, seen.ran_ms),
@@ -70,7 +73,7 @@ def outcome_of(lease: Lease) -> Outcome:
     cause = Cause(lease.cause)
     if cause == Cause.EXITED and lease.exit_code == 0:
         return Outcome.DONE
-    if lease.stop_cause == Cause.CANCELLED or cause == Cause.CANCELLED:
+    if lease.stop_cause == Cause.CANCELLED:
         return Outcome.CANCELLED
     if is_evicted(lease) or cause in RETRIED:
         return Outcome.NONE

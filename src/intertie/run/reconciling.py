@@ -88,7 +88,8 @@ def renewed_until(lease: Lease, pool: Pool, ends_at: int, policy: Policy, now: i
     """
     if lease.state != LeaseState.RUNNING or pool.state == PoolState.LOST:
         return 0
-    if lease.until - now > policy.lease_s * MILLI // 2:
+    length_ms = min(policy.lease_s * MILLI, lease.until - lease.placed_at)
+    if lease.until - now > length_ms // 2:
         return 0
     wanted = now + policy.lease_s * MILLI
     until = min(wanted, ends_at) if ends_at else wanted

@@ -13,7 +13,7 @@ class CreateProject(Message):
     """Open a project with a wallet. `trial` credits are booked as a trial balance."""
 
     name: Name
-    weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    weight: Annotated[int, Field(ge=1, le=1_000)] = 1
     trial: Credits = 0
 
 
