@@ -110,3 +110,18 @@ def test_a_gang_that_loses_a_member_is_evicted_whole_and_placed_whole() -> None:
     network.pass_s(5)
     assert {task.state for task in network.world.tasks.where(job=job)} == {TaskState.RUNNING}
     assert all(task.resumes == 1 for task in network.world.tasks.where(job=job))
+
+
+def test_a_job_waits_for_a_pool_that_is_only_away_and_runs_when_it_is_back() -> None:
+    network = ANetwork()
+    pool = network.pool("lab")
+    project = network.project("lab")
+    network.agents[pool].lent_cpus_milli = 0
+    network.pass_s(2)
+    job = network.job(project, expected_s=3)
+    assert not pools_of(network, job)
+    why = network.ask("why", project, {"job": job}).document
+    assert [refusal.code for _, refusal in why.refusals] == ["owner_reclaimed"]
+    network.agents[pool].lent_cpus_milli = 2000
+    network.pass_s(2)
+    assert pools_of(network, job) == {pool}

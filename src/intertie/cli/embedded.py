@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,8 +116,10 @@ class EmbeddedNetwork:
         return self.data / "agents" / pool
 
     def start_agent(self, pool: str) -> None:
-        """Start the agent whose settings are below the data folder."""
+        """Start the agent whose settings are below the data folder, at today's address."""
         path = self.agent_folder(pool) / "agent.toml"
+        address = f"network = {json.dumps(self.url)}"
+        path.write_text(re.sub(r"(?m)^network = .*$", address, path.read_text()))
         command = python_command("intertie.cli.processes", "agent", str(path))
         process = Process(f"agent {pool}", command, self.data / "log" / f"agent-{pool}.log")
         process.start()

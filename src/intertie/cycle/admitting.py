@@ -5,19 +5,23 @@ from dataclasses import replace
 from intertie.cycle.inbox import InboxRow
 from intertie.cycle.quoting import price, rejected
 from intertie.cycle.tasks import end_task
-from intertie.cycle.views import name_of, request_of, wallet_micro
+from intertie.cycle.views import history_of, name_of, request_of, wallet_micro
 from intertie.model.ids import encode
 from intertie.model.job import Contract, Job, LockedPrice, Task
 from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.quote import Option, QuoteTerms
-from intertie.model.refusal import Refusal, Relaxation
+from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
+from intertie.model.sizing import Sizing
 from intertie.model.states import JobState, Outcome, QuoteState, TaskState, advance
+from intertie.planner.sizing import size
 from intertie.world.changes import Changes
 from intertie.world.world import World
 
 KINDS = ("batch", "service", "session")
+# Reasons that pass by themselves: a pool that is away may come back.
+PASSING = frozenset({"pool_offline", "pool_draining", "owner_reclaimed", "not_measured"})
 
 
 def admit(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
@@ -51,23 +55,43 @@ def release_held(world: World, inbox: list[InboxRow], policy: Policy, now: int) 
 def _job(world: World, changes: Changes, row: InboxRow, policy: Policy, now: int) -> None:
     request = from_plain(Request, row.body["request"])
     refusal = _refuse(world, request, row.actor, policy)
-    terms = refusal or _terms(world, request, row, policy, now)
-    if isinstance(terms, Refusal):
-        changes.answer(row.id, terms, rejected(world, request, row.actor) if not refusal else None)
-        return
-    option = _option(terms, row.body.get("option") or "")
-    if isinstance(option, Refusal):
-        changes.answer(row.id, option)
-        return
-    wallet = wallet_micro(world, row.actor)
-    one_task = min(pool.task_micro for pool in option.pools)
-    if wallet < one_task:
-        missing = one_task - wallet
-        values: dict[str, int | str] = {"needs_micro": one_task, "has_micro": wallet}
-        refusal = Refusal("wallet_empty", values, Relaxation("top_up", {"missing_micro": missing}))
+    if refusal is not None:
         changes.answer(row.id, refusal)
         return
-    _create(world, changes, row, request, terms, option, now)
+    terms = _terms(world, request, row, policy, now)
+    if isinstance(terms, Refusal):
+        _without_terms(world, changes, row, request, terms, now)
+        return
+    option = _option(terms, row.body.get("option") or "")
+    refusal = option if isinstance(option, Refusal) else _too_poor(world, row.actor, option)
+    if isinstance(option, Refusal) or refusal is not None:
+        changes.answer(row.id, refusal)
+        return
+    _create(world, changes, row, request, terms.sizing, option, now)
+
+
+def _without_terms(
+    world: World, changes: Changes, row: InboxRow, request: Request, refusal: Refusal, now: int
+) -> None:
+    """Refuse, unless some pool is only away for now: then the job waits for it at list prices."""
+    reasons = rejected(world, request, row.actor)
+    may_come = reasons is not None and any(each.code in PASSING for _, each in reasons.pools)
+    sizing = size(request, history_of(world, row.actor))
+    if request.quote or not may_come or isinstance(sizing, Refusal):
+        changes.answer(row.id, refusal, None if request.quote else reasons)
+        return
+    _create(world, changes, row, request, sizing, None, now)
+
+
+def _too_poor(world: World, project: int, option: Option) -> Refusal | None:
+    wallet = wallet_micro(world, project)
+    one_task = min(pool.task_micro for pool in option.pools)
+    if wallet >= one_task:
+        return None
+    values: dict[str, Value] = {"needs_micro": one_task, "has_micro": wallet}
+    return Refusal(
+        "wallet_empty", values, Relaxation("top_up", {"missing_micro": one_task - wallet})
+    )
 
 
 def _refuse(world: World, request: Request, project: int, policy: Policy) -> Refusal | None:
@@ -145,11 +169,10 @@ def _create(
     changes: Changes,
     row: InboxRow,
     request: Request,
-    terms: QuoteTerms,
-    option: Option,
+    sizing: Sizing,
+    option: Option | None,
     now: int,
 ) -> None:
-    sizing = terms.sizing
     is_held = bool(request.after)
     job = Job(
         id=row.id,
@@ -167,14 +190,15 @@ def _create(
         budget_micro=request.budget_micro,
         spent_micro=0,
         held_micro=0,
-        quoted_micro=option.cost_micro,
+        quoted_micro=option.cost_micro if option else 0,
         limit_micro_per_task=_limit_micro(request, option),
         is_soonest=int(request.prefer == "soonest"),
         is_cancelled=0,
     )
     changes.put(job)
     changes.document("request", job.id, request)
-    locked = tuple(LockedPrice(pool.pool, pool.offer) for pool in option.pools)
+    promised = option.pools if option else ()
+    locked = tuple(LockedPrice(pool.pool, pool.offer) for pool in promised)
     changes.document("contract", job.id, Contract(sizing, locked))
     first = world.next.get("Task", 1)
     for index in range(request.task_count):
@@ -190,12 +214,14 @@ def _create(
     changes.answer(row.id, job=job.id)
 
 
-def _limit_micro(request: Request, option: Option) -> int:
+def _limit_micro(request: Request, option: Option | None) -> int:
     """Return the most one task may cost; 0 where nobody said: no quote was taken, no budget named.
 
     It is what was quoted, or a task's even part of the budget where that is more.
     """
-    quoted = max(pool.task_micro for pool in option.pools) if request.quote else 0
+    quoted = 0
+    if request.quote and option is not None:
+        quoted = max(pool.task_micro for pool in option.pools)
     return max(quoted, request.budget_micro // request.task_count)
 
 
