@@ -1,8 +1,9 @@
 """Why: each pool's reason for not running a job now, and the change that is nearest to a yes."""
 
+from intertie.cycle.affording import hold_micro, lease_ms
 from intertie.cycle.candidates import frees_in_s, refusal_of
 from intertie.cycle.inbox import InboxRow, of_kind
-from intertie.cycle.placing import hold_micro, is_promised, lease_ms, priced
+from intertie.cycle.orders import is_promised, priced
 from intertie.cycle.views import free_nodes, free_of, name_of, place_of, request_of, wallet_micro
 from intertie.model.ids import encode
 from intertie.model.job import Blocked, Job

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from intertie.cycle.placing import hold_micro
+from intertie.cycle.affording import hold_micro
 from intertie.cycle.tasks import end_attempt, job_state
 from intertie.cycle.views import account_of, request_of
 from intertie.ledger.booking import hold
