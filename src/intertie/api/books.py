@@ -8,7 +8,7 @@ from intertie.api.door import TheDoor
 from intertie.api.identity import OPERATOR, Anyone, Bearer
 from intertie.api.pages import After, Limit, after_number, page
 from intertie.model.ids import encode
-from intertie.model.ledger import Account, AccountKind, Transaction, TransactionKind
+from intertie.model.ledger import Account, AccountKind, Posting, Transaction, TransactionKind
 from intertie.store import reading, reading_money
 from intertie.wire.base import Page
 from intertie.wire.money import AccountView, LedgerCheck, PostingView, TransactionView
@@ -40,15 +40,18 @@ def list_accounts(
 
 @router.get("/transactions", summary="List transactions", responses=problems(401, 403, 422))
 def list_transactions(
-    door: TheDoor, bearer: Anyone, limit: Limit = 100, after: After = None
+    door: TheDoor, bearer: Anyone, limit: Limit = 100, after: After = None, newest: bool = False
 ) -> Page[TransactionView]:
-    """Transactions that touch the bearer's own accounts, oldest first; all for an operator."""
-    since = after_number("transaction", after) or 0
+    """Transactions that touch the bearer's own accounts; all for an operator.
+
+    Oldest first, or with `newest` the latest first.
+    """
+    since = after_number("transaction", after)
     with reading.snapshot(door.engine) as connection:
         own = None
         if bearer.role != OPERATOR:
             own = [account.id for account in reading.rows(connection, Account, *_own(bearer))]
-        found = reading_money.transactions_of(connection, own, since, limit + 1)
+        found = reading_money.transactions_of(connection, own, since, limit + 1, newest)
         views = _views(connection, found[:limit])
     return page(found, limit, views, lambda booked: encode("transaction", booked.id))
 
@@ -79,19 +82,15 @@ def _own(bearer: Bearer) -> list[reading.Condition]:
 
 def _views(connection: Connection, booked: list[Transaction]) -> list[TransactionView]:
     jobs = reading_money.jobs_of_leases(connection, (each.lease for each in booked if each.lease))
+    names = reading.names(connection, "project") | reading.names(connection, "provider")
+    touched = {a for each in booked for p in each.postings for a in (p.source, p.destination)}
+    accounts = reading.by_id(connection, Account, touched)
     return [
         TransactionView(
             id=encode("transaction", each.id),
             kind=TransactionKind(each.kind).name.lower(),
             at=each.at,
-            postings=[
-                PostingView(
-                    source=encode("account", posting.source),
-                    destination=encode("account", posting.destination),
-                    amount_micro=posting.amount_micro,
-                )
-                for posting in each.postings
-            ],
+            postings=[_posting(posting, accounts, names) for posting in each.postings],
             job=encode("job", jobs[each.lease]) if each.lease in jobs else None,
             lease=encode("lease", each.lease) if each.lease else None,
             token=each.token,
@@ -99,3 +98,16 @@ def _views(connection: Connection, booked: list[Transaction]) -> list[Transactio
         )
         for each in booked
     ]
+
+
+def _posting(posting: Posting, accounts: dict[int, Account], names: dict[int, str]) -> PostingView:
+    source, destination = accounts[posting.source], accounts[posting.destination]
+    return PostingView(
+        source=encode("account", source.id),
+        destination=encode("account", destination.id),
+        amount_micro=posting.amount_micro,
+        source_kind=AccountKind(source.kind).name.lower(),
+        source_owner=names.get(source.owner, ""),
+        destination_kind=AccountKind(destination.kind).name.lower(),
+        destination_owner=names.get(destination.owner, ""),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -32,9 +32,9 @@ def show(
 
     from intertie.cli.render.ledger import accounts_table, transactions_table
 
-    every = session.network.transactions(limit=500)
-    wanted = (booked for booked in every if job in (None, booked.job))
-    booked = list(deque(wanted, maxlen=limit))  # the oldest come first; the latest are shown
+    latest = session.network.transactions(limit=min(limit, 500), newest=True)
+    wanted = (booked for booked in latest if job in (None, booked.job))
+    booked = list(islice(wanted, limit))[::-1]
     accounts = [] if session.as_json else list(session.network.accounts())
     lang = session.lang
     session.show(

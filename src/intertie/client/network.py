@@ -285,9 +285,10 @@ class Intertie:
     def accounts(self) -> Iterator[AccountView]:
         return self._pages("ledger/accounts", AccountView, {"limit": 500})
 
-    def transactions(self, limit: int = 100) -> Iterator[TransactionView]:
-        """Return transactions page by page; `limit` is the size of a page."""
-        return self._pages("ledger/transactions", TransactionView, {"limit": limit})
+    def transactions(self, limit: int = 100, newest: bool = False) -> Iterator[TransactionView]:
+        """Return transactions page by page, oldest first unless `newest`; `limit` is a page."""
+        params = {"limit": limit} | ({"newest": "true"} if newest else {})
+        return self._pages("ledger/transactions", TransactionView, params)
 
     def ledger_check(self) -> LedgerCheck:
         """Return the proof of the books, recomputed from the first posting."""

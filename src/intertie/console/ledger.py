@@ -69,7 +69,7 @@ class _Transactions:
 
     async def _restart(self) -> None:
         def load(network: Intertie) -> tuple[Iterator[TransactionView], list[TransactionView]]:
-            source = network.transactions(limit=STEP)
+            source = network.transactions(limit=STEP, newest=True)
             return source, list(islice(source, STEP))
 
         found = await self._frame.ask(load)
@@ -96,8 +96,10 @@ class _Transactions:
         postings = speech.say("list.semicolon").join(
             speech.say(
                 "ledger.posting",
-                source=_known(posting.source, names, speech),
-                destination=_known(posting.destination, names, speech),
+                source=names.get(posting.source)
+                or _named(posting.source_owner, posting.source_kind, speech),
+                destination=names.get(posting.destination)
+                or _named(posting.destination_owner, posting.destination_kind, speech),
                 amount=credits_of(posting.amount_micro),
             )
             for posting in booked.postings
@@ -113,13 +115,13 @@ class _Transactions:
 
 
 def _name(account: AccountView, speech: Speech) -> str:
-    kind = speech.word("account", account.kind)
-    return f"{account.owner} · {kind}" if account.owner else kind
+    return _named(account.owner, account.kind, speech)
 
 
-def _known(account: str, names: dict[str, str], speech: Speech) -> str:
-    """Return what an account is called; of somebody else's only its id is told."""
-    return names.get(account) or speech.say("ledger.other_account", id=account)
+def _named(owner: str, account_kind: str, speech: Speech) -> str:
+    """Return what an account is called: whose it is, where it is somebody's, and what for."""
+    kind = speech.word("account", account_kind)
+    return f"{owner} · {kind}" if owner else kind
 
 
 def _account_columns(speech: Speech) -> list[Column]:

@@ -18,11 +18,18 @@ def balances(connection: Connection) -> dict[int, int]:
 
 
 def transactions_of(
-    connection: Connection, accounts: Iterable[int] | None, after: int, limit: int
+    connection: Connection,
+    accounts: Iterable[int] | None,
+    after: int | None,
+    limit: int,
+    is_newest_first: bool = False,
 ) -> list[Transaction]:
-    """Return transactions after a number, oldest first; only those that touch these accounts."""
+    """Return transactions beyond a number, in the order asked, that touch these accounts."""
     table, entry = tables.transaction, tables.posting
-    query = select(table).where(table.c.id > after).order_by(table.c.id).limit(limit)
+    order = table.c.id.desc() if is_newest_first else table.c.id
+    query = select(table).order_by(order).limit(limit)
+    if after is not None:
+        query = query.where(table.c.id < after if is_newest_first else table.c.id > after)
     if accounts is not None:
         own = sorted(accounts)
         touching = select(entry.c.transaction).where(

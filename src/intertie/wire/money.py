@@ -15,11 +15,15 @@ class AccountView(Answer):
 
 
 class PostingView(Answer):
-    """One amount from one account to another."""
+    """One amount from one account to another, with what both are and whose."""
 
     source: str
     destination: str
     amount_micro: Micro
+    source_kind: str = ""
+    source_owner: str = ""
+    destination_kind: str = ""
+    destination_owner: str = ""
 
 
 class TransactionView(Answer):

@@ -60,8 +60,10 @@ def transactions_table(
         kind = _kind("transaction", booked.kind, lang)
         for at, posting in enumerate(booked.postings):
             first = [booked.id, short_moment(booked.at), kind] if not at else ["", "", ""]
-            source = names.get(posting.source, posting.source)
-            destination = names.get(posting.destination, posting.destination)
+            source = _called(posting.source_kind, posting.source_owner, lang)
+            destination = _called(posting.destination_kind, posting.destination_owner, lang)
+            source = names.get(posting.source) or source or posting.source
+            destination = names.get(posting.destination) or destination or posting.destination
             rows.append([*first, source, destination, next(amounts), booked.job or "–"])
     return columns.rows(rows)
 
@@ -105,5 +107,11 @@ def _kind(group: str, kind: str, lang: str) -> str:
 
 
 def _name(account: AccountView, lang: str) -> str:
-    kind = _kind("account", account.kind, lang)
-    return f"{kind} {account.owner}" if account.owner else kind
+    return _called(account.kind, account.owner, lang)
+
+
+def _called(kind: str, owner: str, lang: str) -> str:
+    if not kind:
+        return ""
+    word = _kind("account", kind, lang)
+    return f"{word} {owner}" if owner else word
