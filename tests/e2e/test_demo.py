@@ -25,7 +25,7 @@ def test_the_demo_pays_three_providers_resumes_a_task_and_proves_its_books(tmp_p
     assert found["tasks_resumed"] >= 1
     assert found["tasks_total"] == 18
     assert found["accuracy_best"] >= 0.95
-    refused = found["refusals"][0]["refusal"]
+    refused = found["refusals"][0]
     assert refused["code"]
     assert refused["relaxation"]["code"]
     assert found["disputes"] == 0

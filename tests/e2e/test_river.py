@@ -104,6 +104,17 @@ def test_another_project_sees_nothing_of_the_job(river: River) -> None:
         assert refused.value.problem.status == 404
 
 
+def test_results_and_logs_come_back_while_the_job_still_runs(river: River) -> None:
+    script = "echo early > out.txt; echo begun; sleep 60; echo late >> out.txt"
+    spec = {"name": "slow", "script": script, "results": ["out.txt"], "time_limit": "5m"}
+    job = river.client.submit({**spec, "resources": LIGHT})
+    wait_until(lambda: list(river.client.files(job)), river.network)
+    assert river.client.job(job).state == "running"
+    assert "".join(river.client.logs(job)) == "begun\n"
+    river.client.cancel(job)
+    assert river.client.wait(job).outcome == "cancelled"
+
+
 def test_killing_the_agent_kills_no_job_and_pays_nothing_twice(river: River) -> None:
     job = river.client.submit({**ECHO, "script": "sleep 4; echo survived", "command": []})
     wait_until(lambda: river.client.job(job).state == "running", river.network)

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intertie.model.meter import Observation, Sample
 from intertie.model.policy import Policy
 from intertie.model.states import Cause, LeaseState, Outcome, PoolState
 from intertie.run.observing import (
     ENDED,
     FINISHING,
     RUNNING,
-    Seen,
     is_evicted,
     observe,
     outcome_of,
@@ -26,12 +26,13 @@ POLICY = Policy()
 PLACED = a_lease(state=LeaseState.PLACED, observed=0)
 
 
-def a_sight(**known: Any) -> Seen:
-    usual: dict[str, Any] = dict.fromkeys(Seen.__dataclass_fields__, 0) | {"state": RUNNING}
-    return Seen(**(usual | known))
+def a_sight(**known: Any) -> Observation:
+    sample = Sample(**{name: known.pop(name, 0) for name in Sample.__dataclass_fields__})
+    usual: dict[str, Any] = dict.fromkeys(Observation.__dataclass_fields__, 0)
+    return Observation(**(usual | {"state": RUNNING, "sample": sample} | known))
 
 
-def an_end(**known: Any) -> Seen:
+def an_end(**known: Any) -> Observation:
     return a_sight(**({"state": ENDED, "cause": Cause.EXITED, "ran_ms": 5_000} | known))
 
 
@@ -47,7 +48,9 @@ sights = st.builds(
 
 
 @given(st.lists(st.tuples(sights, st.integers(0, 5_000)), max_size=8))
-def test_meters_never_run_back_and_states_never_go_back(told: list[tuple[Seen, int]]) -> None:
+def test_meters_never_run_back_and_states_never_go_back(
+    told: list[tuple[Observation, int]],
+) -> None:
     lease, now = PLACED, NOW
     for seen, later_ms in told:
         now += later_ms
@@ -58,14 +61,16 @@ def test_meters_never_run_back_and_states_never_go_back(told: list[tuple[Seen, i
 
 
 @given(sights, sights, st.integers(0, 5_000))
-def test_an_older_sight_changes_nothing(first: Seen, second: Seen, later_ms: int) -> None:
+def test_an_older_sight_changes_nothing(
+    first: Observation, second: Observation, later_ms: int
+) -> None:
     lease = observe(PLACED, first, NOW)
     if second.state < lease.observed:
         assert observe(lease, second, NOW + later_ms) == lease
 
 
 @given(sights)
-def test_the_same_sight_at_the_same_instant_changes_nothing_twice(seen: Seen) -> None:
+def test_the_same_sight_at_the_same_instant_changes_nothing_twice(seen: Observation) -> None:
     once = observe(PLACED, seen, NOW + 1_000)
     assert observe(once, seen, NOW + 1_000) == once
 

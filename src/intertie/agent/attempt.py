@@ -15,12 +15,12 @@ from intertie.agent import inputs
 from intertie.agent.book import Book, Record
 from intertie.agent.door import Door, Refused, Unreachable
 from intertie.agent.log import event
-from intertie.agent.uploads import Uploads
+from intertie.agent.uploads import Kind, Uploads
 from intertie.engines.protocol import Engine, EngineUnavailable, Observed
 from intertie.wire.sync import FileBody, LeaseBody
 
 STREAM_S = 0.25
-CHECKPOINT_S = 5.0
+SAVING_S = 5.0
 T = TypeVar("T")
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -38,7 +38,7 @@ class Attempt(Thread):
         self.folder: Path = engine.folder(record.lease, record.token)
         self.uploads = Uploads(door, agent, record.lease, self.body.attempt_token, self.folder)
         self.door = door
-        self.checkpoint_at = time.monotonic() + CHECKPOINT_S
+        self.saving_at = time.monotonic() + SAVING_S
         self.is_waiting = False
 
     def run(self) -> None:
@@ -75,11 +75,11 @@ class Attempt(Thread):
         return True
 
     def _accompany(self) -> None:
-        """Stream the log and save checkpoints while the program runs."""
+        """Stream the log, checkpoints and results while the program runs."""
         while (seen := self._wait()) is None or seen.state != "over":
             if seen is not None and seen.state == "running":
                 self._try(self.uploads.send_log)
-                self._try(self._save_checkpoint)
+                self._try(self._save_files)
 
     def _send_files(self) -> None:
         """Send what is left: the log to its last byte, results, the last checkpoint."""
@@ -92,7 +92,8 @@ class Attempt(Thread):
             except (Refused, OSError) as error:
                 notes.append(f"not sent: {error}")
         kept = {(file.path, file.kind) for file in files}
-        files += [f for f in self.record.checkpoint if (f.path, f.kind) not in kept]
+        saved = self.record.saved.get("checkpoint", [])
+        files += [file for file in saved if (file.path, file.kind) not in kept]
         with self.book.changed:
             self._check_forgotten()
             ended = self.record.observed("ended", files, "; ".join(notes))
@@ -110,15 +111,22 @@ class Attempt(Thread):
         saved = [self.body.checkpoint_path] if self.body.checkpoint_path else []
         return self.uploads.send_files(saved, "checkpoint")
 
-    def _save_checkpoint(self) -> None:
-        if not self.body.checkpoint_path or time.monotonic() < self.checkpoint_at:
+    def _save_files(self) -> None:
+        """Send checkpoint and results as they stand, when they stand still."""
+        if time.monotonic() < self.saving_at:
             return
-        self.checkpoint_at = time.monotonic() + CHECKPOINT_S
-        saved = self.uploads.send_checkpoint(self.body.checkpoint_path)
-        if saved is not None:
-            with self.book.changed:
-                self.record.checkpoint = saved
-            event("checkpoint saved", lease=self.record.lease, files=len(saved))
+        self.saving_at = time.monotonic() + SAVING_S
+        checkpoint = [self.body.checkpoint_path] if self.body.checkpoint_path else []
+        wanted: tuple[tuple[Kind, list[str]], ...] = (
+            ("checkpoint", checkpoint),
+            ("result", self.body.results),
+        )
+        for kind, patterns in wanted:
+            saved = self.uploads.send_stable(patterns, kind) if patterns else None
+            if saved is not None:
+                with self.book.changed:
+                    self.record.saved[kind] = saved
+                event("files saved", lease=self.record.lease, kind=kind, files=len(saved))
 
     def _try(self, act: Callable[[], object]) -> None:
         """Do what may as well be done later: an unreachable network is tried again next time."""
@@ -167,7 +175,7 @@ class Attempt(Thread):
                 continue
             with self.book.changed:
                 self._check_forgotten()
-                files = list(self.record.checkpoint)
+                files = list(self.record.saved.get("checkpoint", []))
                 self.book.end(self.record, self.record.observed("ended", files, detail))
 
     def _check_forgotten(self) -> None:

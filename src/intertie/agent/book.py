@@ -40,7 +40,7 @@ class Record:
     stop: tuple[str, int] | None = None
     declined: str = ""
     seen: Observed | None = None
-    checkpoint: list[FileBody] = field(default_factory=list)
+    saved: dict[str, list[FileBody]] = field(default_factory=dict)
     ended: LeaseObservation | None = None
     is_forgotten: bool = False
 
@@ -65,7 +65,7 @@ class Record:
         """Return what the network should know of it now."""
         if self.ended:
             return self.ended
-        return self.observed(self.state, list(self.checkpoint))
+        return self.observed(self.state, [f for files in self.saved.values() for f in files])
 
     def observed(
         self, state: LeaseStateWord, files: list[FileBody], note: str = ""

@@ -27,7 +27,7 @@ class Uploads:
     folder: Path
     offset: int = 0
     sent: set[str] = field(default_factory=set)
-    last_checkpoint: list[outputs.Found] = field(default_factory=list)
+    last: dict[Kind, list[outputs.Found]] = field(default_factory=dict)
 
     def send_log(self) -> None:
         """Send the log from where the network is to its end."""
@@ -48,16 +48,16 @@ class Uploads:
         found = outputs.find(work, patterns) if patterns else []
         return [self._send(work, each, kind) for each in found]
 
-    def send_checkpoint(self, path: str) -> list[FileBody] | None:
-        """Send a checkpoint of a running program; nothing if it is the last one, or being written.
+    def send_stable(self, patterns: list[str], kind: Kind) -> list[FileBody] | None:
+        """Send files of a running program; nothing if they are the last ones, or being written.
 
-        Files are copied before they are hashed; if any changed meanwhile the copy is no
-        checkpoint, and the next look will find a better moment.
+        Files are copied before they are hashed; if any changed meanwhile the copy is not one
+        moment's state, and the next look will find a better one.
         """
         work = self.folder / "work"
-        found = outputs.find(work, [path])
+        found = outputs.find(work, patterns)
         is_old = all(time.time_ns() - each.modified_ns > STABLE_NS for each in found)
-        if not found or not is_old or found == self.last_checkpoint:
+        if not found or not is_old or found == self.last.get(kind):
             return None
         copy = self.folder / "outbox"
         shutil.rmtree(copy, ignore_errors=True)
@@ -69,12 +69,12 @@ class Uploads:
                     (copy / each.path).open("wb") as to,
                 ):
                     outputs.digest(file, to)
-            if outputs.find(work, [path]) != found:
+            if outputs.find(work, patterns) != found:
                 return None
-            saved = [self._send(copy, each, "checkpoint") for each in found]
+            saved = [self._send(copy, each, kind) for each in found]
         finally:
             shutil.rmtree(copy, ignore_errors=True)
-        self.last_checkpoint = found
+        self.last[kind] = found
         return saved
 
     def _put_log(self, data: bytes) -> None:

@@ -9,13 +9,14 @@ from intertie.cycle.views import listed_offer
 from intertie.model.ids import decode, encode
 from intertie.model.job import FileEntry, Manifest
 from intertie.model.lease import Lease
+from intertie.model.meter import Observation, Sample
 from intertie.model.offer import Offer
 from intertie.model.parties import Node, Pool, PoolFacts
 from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
 from intertie.model.states import LeaseState, OfferState, Outcome, PoolState, TaskState, advance
-from intertie.run.observing import CAUSE_WORDS, RUNNING, STATE_WORDS, Seen, observe, outcome_of
+from intertie.run.observing import CAUSE_WORDS, RUNNING, STATE_WORDS, observe, outcome_of
 from intertie.run.reconciling import ALIVE
 from intertie.wire.digest import observation_digest
 from intertie.world.changes import Changes
@@ -168,38 +169,46 @@ def _lease(
     if lease is None or lease.pool != pool.id or lease.token != said["token"]:
         return
     exit_code = said.get("exit_code")
-    seen = Seen(
+    seen = Observation(
         state=STATE_WORDS[said["state"]],
         cause=CAUSE_WORDS[said.get("cause", "none")],
         exit_code=-1 if exit_code is None else exit_code,
         signal=said.get("signal") or 0,
         started_at=said.get("started_at", 0),
-        ran_ms=said.get("ran_ms", 0),
-        cpu_ms=said.get("cpu_ms", 0),
-        memory_peak_bytes=said.get("memory_peak_bytes", 0),
+        sample=Sample(
+            ran_ms=said.get("ran_ms", 0),
+            cpu_ms=said.get("cpu_ms", 0),
+            memory_peak_bytes=said.get("memory_peak_bytes", 0),
+        ),
     )
     believed = replace(observe(lease, seen, at), is_taken=1)
     if believed == lease:
         return
+    _files(world, changes, believed, said.get("files", []))
     changes.put(believed)
     task = changes.rows.get(("Task", lease.task)) or world.tasks.get(lease.task)
     if believed.state == LeaseState.RUNNING and task.state == TaskState.PLACED:
         changes.put(replace(task, state=advance(TaskState(task.state), TaskState.RUNNING)))
         changes.event(lease.job, "task_started", task=task.index, pool=pool.id, lease=lease.id)
     if believed.state == LeaseState.ENDED:
-        _files(changes, task.id, believed, said.get("files", []))
         end_attempt(world, changes, believed, policy, at)
 
 
-def _files(changes: Changes, task: int, lease: Lease, files: list[dict[str, Any]]) -> None:
-    """Accept the results of the attempt that ends its task, and the checkpoint of any.
+def _files(world: World, changes: Changes, lease: Lease, files: list[dict[str, Any]]) -> None:
+    """Accept the manifest of a task's latest attempt, while it runs and when it ends.
 
-    A checkpoint stays when a later attempt leaves none.
+    Results of an attempt that ends without ending its task go; its checkpoint stays for the
+    next, and stays when a later attempt leaves none.
     """
+    if world.tasks.get(lease.task).lease != lease.id:
+        return
     entries = [FileEntry(f["path"], f["sha256"], f["size_bytes"], f["kind"]) for f in files]
     results = tuple(entry for entry in entries if entry.kind == "result")
     saved = tuple(entry for entry in entries if entry.kind == "checkpoint")
-    if results and outcome_of(lease) != Outcome.NONE:
-        changes.document("result", task, Manifest(results))
+    is_over = lease.state == LeaseState.ENDED
+    if is_over and outcome_of(lease) == Outcome.NONE:
+        results = ()
+    if results or (is_over and ("result", lease.task) in world.documents):
+        changes.document("result", lease.task, Manifest(results))
     if saved:
-        changes.document("checkpoint", task, Manifest(saved))
+        changes.document("checkpoint", lease.task, Manifest(saved))

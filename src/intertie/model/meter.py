@@ -5,14 +5,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sample:
-    """One raw meter reading of one lease by the agent, cumulative since the attempt began."""
+    """One raw meter reading of one attempt by its agent, cumulative since the attempt began."""
 
-    lease: int
-    token: int
-    at: int
     ran_ms: int
     cpu_ms: int
-    memory_bytes: int
+    memory_peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What an agent saw of one attempt at one instant, as numbers. Never changed, may be late.
+
+    `state` is one of `run.observing.STATE_WORDS`, `cause` a `Cause`.
+    """
+
+    state: int
+    cause: int
+    exit_code: int
+    signal: int
+    started_at: int
+    sample: Sample
 
 
 @dataclass(frozen=True)

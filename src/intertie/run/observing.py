@@ -1,8 +1,9 @@
 """Believe: fold one observation of an attempt into its lease."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from intertie.model.lease import Lease
+from intertie.model.meter import Observation
 from intertie.model.states import UNPAID, Cause, LeaseState, Outcome, advance
 
 RUNNING, FINISHING, ENDED = 1, 2, 3
@@ -19,21 +20,7 @@ RETRIED = frozenset(
 EVICTED = frozenset({Cause.RECLAIMED, Cause.NO_FUNDS, Cause.SUPERSEDED})
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One observation of one attempt, as numbers. `state` is one of STATE_WORDS."""
-
-    state: int
-    cause: int
-    exit_code: int
-    signal: int
-    started_at: int
-    ran_ms: int
-    cpu_ms: int
-    memory_peak_bytes: int
-
-
-def observe(lease: Lease, seen: Seen, at: int) -> Lease:
+def observe(lease: Lease, seen: Observation, at: int) -> Lease:
     """Return the lease as it stands after an observation that arrived at `at`.
 
     Meters never run backwards, and what has ended stays ended: an older message changes nothing.
@@ -44,7 +31,7 @@ def observe(lease: Lease, seen: Seen, at: int) -> Lease:
     state = seen.state
     running_at = lease.seen_running_at
     if state >= RUNNING and not running_at and seen.cause not in UNPAID:
-        running_at = at if state == RUNNING else max(lease.placed_at, at - seen.ran_ms)
+        running_at = at if state == RUNNING else max(lease.placed_at, at - seen.sample.ran_ms)
     ended_at = lease.seen_ended_at or (at if state >= FINISHING else 0)
     network_ms = max(lease.network_ms, (ended_at or at) - running_at) if running_at else 0
     return replace(
@@ -58,10 +45,10 @@ def observe(lease: Lease, seen: Seen, at: int) -> Lease:
         started_at=lease.started_at or (min(seen.started_at, at) if state >= RUNNING else 0),
         seen_running_at=running_at,
         seen_ended_at=ended_at,
-        agent_ms=max(lease.agent_ms, seen.ran_ms),
+        agent_ms=max(lease.agent_ms, seen.sample.ran_ms),
         network_ms=network_ms,
-        cpu_ms=max(lease.cpu_ms, seen.cpu_ms),
-        memory_peak_bytes=max(lease.memory_peak_bytes, seen.memory_peak_bytes),
+        cpu_ms=max(lease.cpu_ms, seen.sample.cpu_ms),
+        memory_peak_bytes=max(lease.memory_peak_bytes, seen.sample.memory_peak_bytes),
     )
 
 

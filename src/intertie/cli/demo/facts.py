@@ -39,7 +39,10 @@ def facts(
         "books_ok": check.ok,
         "tasks_total": sum(receipt.tasks_total for receipt in receipts.values()),
         "tasks_resumed": sum(receipt.tasks_resumed for receipt in receipts.values()),
-        "refusals": [plain(refused) for refused in operator.refusals()],
+        "refusals": [
+            {"at": each.at, "name": each.name, **plain(each.refusal)}
+            for each in operator.refusals()
+        ],
         "accuracy_best": winner["test_accuracy"],
         "accuracy_best_validation": winner["val_accuracy"],
         "projects": [
