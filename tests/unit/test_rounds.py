@@ -488,3 +488,16 @@ def test_no_number_that_a_door_lets_in_stops_the_rounds() -> None:
     network.job(project, expected_s=month, time_limit_s=month, task_count=10_000)
     network.pass_s(1)
     assert len(network.world.leases) == 1
+
+
+def test_a_checkpoint_saved_while_it_runs_outlives_the_machine() -> None:
+    network, _, lease = a_leased_network(environment=SLOW)
+    saved = {"path": "c.npz", "sha256": "a" * 64, "size_bytes": 3, "kind": "checkpoint"}
+    early = {"path": "r.json", "sha256": "b" * 64, "size_bytes": 2, "kind": "result"}
+    body = a_sync(network, lease, state="running", ran_ms=2_000, files=[saved, early])
+    decide_once(network, lease, body)
+    assert network.world.documents["result", lease.task].files[0].path == "r.json"
+    ended = a_sync(network, lease, 100, state="ended", cause="lost", ran_ms=2_500)
+    decide_once(network, lease, ended)
+    assert network.world.documents["checkpoint", lease.task].files[0].path == "c.npz"
+    assert network.world.documents["result", lease.task].files == ()
