@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from intertie.model.job import Job
 from intertie.model.lease import Lease
 from intertie.model.parties import NodeFacts, Pool, PoolFacts, Score, Stack, Terms
 from intertie.model.plain import to_plain
@@ -12,6 +13,7 @@ from intertie.simulator.link import Link
 from intertie.simulator.network import SimulatedNetwork
 
 NOW = 1_000_000
+SLOW = (("WORK_MS", "600000"),)
 
 
 def a_node(**known: Any) -> NodeFacts:
@@ -136,3 +138,19 @@ class ANetwork(SimulatedNetwork):
 def quoting(request: Request) -> dict[str, Any]:
     """The body of an inbox row that asks for a quote."""
     return {"request": to_plain(request)}
+
+
+def job_of(network: ANetwork, number: int) -> Job:
+    return network.world.jobs.get(number)
+
+
+def a_leased_network(**known: Any) -> tuple[ANetwork, int, Lease]:
+    """One job of one task that runs on one pool, seen running."""
+    network = ANetwork()
+    project = network.project("p")
+    network.pool("lab")
+    job = network.job(project, **known)
+    network.pass_s(1)
+    [lease] = network.world.leases.where(job=job)
+    assert lease.state == LeaseState.RUNNING
+    return network, job, lease

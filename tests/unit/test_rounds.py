@@ -1,45 +1,32 @@
 """Stories of whole rounds: what becomes of jobs, leases and money when things go wrong."""
 
-from dataclasses import replace
 from typing import Any
 
-from intertie.cycle.inbox import InboxRow
-from intertie.cycle.river import flow
 from intertie.cycle.shares import project_use
-from intertie.model.ids import encode
-from intertie.model.job import Job
-from intertie.model.lease import Lease
 from intertie.model.plain import to_plain
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
 from intertie.model.request import Checkpoint, Resources
-from intertie.model.states import Cause, JobState, LeaseState, Outcome, QuoteState
+from intertie.model.states import Cause, JobState, Outcome, QuoteState
 from intertie.model.units import GIB, MICRO
-from tests.builders import ANetwork, a_node, a_request, quoting, some_facts, some_terms
+from tests.builders import (
+    SLOW,
+    ANetwork,
+    a_leased_network,
+    a_node,
+    a_request,
+    job_of,
+    quoting,
+    some_facts,
+    some_terms,
+)
 from tests.property.laws import Watch, proof_faults
 
-SLOW = (("WORK_MS", "600000"),)
 ONE_CORE = some_terms(lent_cpus_milli=1000)
 
 
 def events(network: ANetwork, code: str) -> list[dict[str, Any]]:
     return [e.values for c in network.changes for e in c.events if e.code == code]
-
-
-def job_of(network: ANetwork, number: int) -> Job:
-    return network.world.jobs.get(number)
-
-
-def a_leased_network(**known: Any) -> tuple[ANetwork, int, Lease]:
-    """One job of one task that runs on one pool, seen running."""
-    network = ANetwork()
-    project = network.project("p")
-    network.pool("lab")
-    job = network.job(project, **known)
-    network.pass_s(1)
-    [lease] = network.world.leases.where(job=job)
-    assert lease.state == LeaseState.RUNNING
-    return network, job, lease
 
 
 def test_a_job_runs_and_settles_and_its_rest_comes_back() -> None:
@@ -244,80 +231,6 @@ def test_a_job_that_keeps_is_not_placed_again_before_its_lease_is_over() -> None
     assert len(network.world.leases) == 2
 
 
-def test_the_older_of_two_agents_of_one_pool_is_fenced_out() -> None:
-    network, job, lease = a_leased_network(environment=SLOW)
-    body = a_sync(network, lease, sequence=99, state="ended", cause="exited", exit_code=0)
-    network.rejoin(lease.pool, some_facts(name="lab"))
-    answer = network.ask("sync", lease.pool, body)
-    assert answer.refusal is not None
-    assert answer.refusal.code == "fenced_out"
-    assert job_of(network, job).state == JobState.RUNNING
-
-
-def a_sync(network: ANetwork, lease: Lease, sequence: int = 99, **said: Any) -> dict[str, Any]:
-    """A sync of the lease's agent, which also says something of the lease."""
-    pool = network.world.pools.get(lease.pool)
-    each = {"lease": encode("lease", lease.id), "token": lease.token, "ran_ms": 500} | said
-    return {
-        "epoch": pool.epoch,
-        "sequence": sequence,
-        "digest": "",
-        "leases": [each] if said else [],
-        "declines": [],
-        "owner": {
-            "lent_cpus_milli": 2000,
-            "lent_memory_bytes": 8 * GIB,
-            "is_draining": False,
-        },
-    }
-
-
-def decide_once(network: ANetwork, lease: Lease, body: dict[str, Any]) -> None:
-    row = InboxRow(9_999, "sync", lease.pool, network.now, body)
-    flow(network.world, [row], network.policy, network.now)
-
-
-def test_a_sync_that_was_sent_before_changes_nothing_when_it_arrives_again() -> None:
-    network, _, lease = a_leased_network(environment=SLOW)
-    body = a_sync(network, lease, 1, state="ended", cause="exited", exit_code=0)
-    decide_once(network, lease, body)
-    assert network.world.leases.get(lease.id).state == LeaseState.RUNNING
-
-
-def test_two_sights_of_one_lease_in_one_sync_are_folded_in_their_order() -> None:
-    network, _, lease = a_leased_network(environment=SLOW)
-    body = a_sync(network, lease, state="ended", cause="signalled", signal=9)
-    body["leases"].append(body["leases"][0] | {"state": "running", "cause": "none"})
-    body["declines"] = [{"lease": encode("lease", lease.id), "token": lease.token}]
-    decide_once(network, lease, body)
-    ended = network.world.leases.get(lease.id)
-    assert (ended.state, ended.cause) == (LeaseState.SETTLED, Cause.SIGNALLED)
-    assert network.world.tasks.get(lease.task).outcome == Outcome.FAILED
-
-
-def test_a_decline_after_a_paid_slice_takes_nothing_back_and_breaks_nothing() -> None:
-    network, _, lease = a_leased_network(environment=SLOW, time_limit_s=900)
-    network.pass_s(70)
-    charged = network.world.leases.get(lease.id).charged_micro
-    assert charged > 0
-    body = a_sync(network, lease) | {
-        "declines": [{"lease": encode("lease", lease.id), "token": lease.token}]
-    }
-    decide_once(network, lease, body)
-    declined = network.world.leases.get(lease.id)
-    assert (declined.state, declined.charged_micro) == (LeaseState.SETTLED, charged)
-
-
-def test_an_older_token_or_another_pool_is_not_believed() -> None:
-    network, _, lease = a_leased_network(environment=SLOW)
-    other = network.pool("other")
-    end = {"state": "ended", "cause": "exited", "exit_code": 0}
-    stale = replace(lease, token=lease.token + 1)
-    decide_once(network, lease, a_sync(network, stale, **end))
-    decide_once(network, replace(lease, pool=other), a_sync(network, lease, **end))
-    assert network.world.leases.get(lease.id).state == LeaseState.RUNNING
-
-
 def test_use_of_long_ago_does_not_send_a_project_to_the_end_of_the_queue() -> None:
     network, job, _ = a_leased_network()
     network.pass_s(30)
@@ -488,16 +401,3 @@ def test_no_number_that_a_door_lets_in_stops_the_rounds() -> None:
     network.job(project, expected_s=month, time_limit_s=month, task_count=10_000)
     network.pass_s(1)
     assert len(network.world.leases) == 1
-
-
-def test_a_checkpoint_saved_while_it_runs_outlives_the_machine() -> None:
-    network, _, lease = a_leased_network(environment=SLOW)
-    saved = {"path": "c.npz", "sha256": "a" * 64, "size_bytes": 3, "kind": "checkpoint"}
-    early = {"path": "r.json", "sha256": "b" * 64, "size_bytes": 2, "kind": "result"}
-    body = a_sync(network, lease, state="running", ran_ms=2_000, files=[saved, early])
-    decide_once(network, lease, body)
-    assert network.world.documents["result", lease.task].files[0].path == "r.json"
-    ended = a_sync(network, lease, 100, state="ended", cause="lost", ran_ms=2_500)
-    decide_once(network, lease, ended)
-    assert network.world.documents["checkpoint", lease.task].files[0].path == "c.npz"
-    assert network.world.documents["result", lease.task].files == ()
