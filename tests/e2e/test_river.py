@@ -136,6 +136,9 @@ def test_an_impossible_request_is_refused_with_the_smallest_change(river: River)
     assert refusal.relaxation is not None
     assert refusal.relaxation.code == "fewer_cpus"
     assert len(list(river.client.jobs())) == before
+    told = next(iter(river.client.refusals()))
+    assert told.refusal.code == "not_enough_cpus"
+    assert [each.pool for each in told.pools] == ["lab/workstation"]
 
 
 def test_the_live_run_replays_to_the_same_decisions_and_postings(river: River) -> None:

@@ -12,13 +12,13 @@ from intertie.api.job_views import job_view, job_views
 from intertie.api.pages import After, Limit, after_number, page
 from intertie.api.problems import not_found
 from intertie.api.receipt_views import receipt
-from intertie.api.speech import spoken_refusal
+from intertie.api.speech import spoken_pools, spoken_refusal
 from intertie.api.submitting import missing_blob, quote_of, request_of
 from intertie.api.why_views import why_view
 from intertie.control.clock import now_ms
 from intertie.control.waiting import NotDecided
 from intertie.model.ids import encode
-from intertie.model.job import Job
+from intertie.model.job import Job, Rejected
 from intertie.model.plain import from_plain, to_plain
 from intertie.model.refusal import Refusal
 from intertie.model.request import Request as Asked
@@ -156,6 +156,7 @@ def list_refusals(
             kind=row["kind"],
             name=row["body"]["request"]["name"],
             refusal=spoken_refusal(from_plain(Refusal, row["refusal"]), lang),
+            pools=spoken_pools(from_plain(Rejected, row["document"] or {"pools": []}).pools, lang),
         )
         for row in found[:limit]
     ]

@@ -12,11 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from intertie.api.faults import faults_of, is_bad_json
-from intertie.api.speech import language_of, spoken, spoken_refusal
+from intertie.api.speech import language_of, spoken, spoken_pools, spoken_refusal
 from intertie.control.waiting import NotDecided, Refused
 from intertie.model.refusal import Refusal
 from intertie.store.appending import KeyReused
-from intertie.wire.base import FieldError, PoolReason, Problem, plain
+from intertie.wire.base import FieldError, Problem, plain
 
 PROBLEM_TYPE = "application/problem+json"
 _LOG = logging.getLogger("intertie.api")
@@ -59,10 +59,7 @@ def problem(request: Request, wrong: Wrong) -> Response:
         code=wrong.code,
         errors=wrong.errors,
         refusal=spoken_refusal(wrong.refusal, lang) if wrong.refusal else None,
-        pools=[
-            PoolReason(pool=place, refusal=spoken_refusal(refusal, lang))
-            for place, refusal in wrong.pools
-        ],
+        pools=spoken_pools(wrong.pools, lang),
     )
     return JSONResponse(
         plain(body),

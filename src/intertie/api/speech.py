@@ -1,12 +1,13 @@
 """Codes and values as text in the language of whoever asked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import HTTPConnection
 
 from intertie.catalogue.texts import negotiate, text
 from intertie.model.refusal import Refusal
-from intertie.wire.base import RefusalBody, RelaxationBody
+from intertie.wire.base import PoolReason, RefusalBody, RelaxationBody
 
 
 def language_of(request: HTTPConnection) -> str:
@@ -20,6 +21,11 @@ def spoken(lang: str, key: str, **values: Any) -> str:
         return text(lang, key, **values)
     except KeyError:
         return key.rpartition(".")[2].replace("_", " ")
+
+
+def spoken_pools(pools: Sequence[tuple[str, Refusal]], lang: str) -> list[PoolReason]:
+    """Return each pool's reason in the language."""
+    return [PoolReason(pool=place, refusal=spoken_refusal(no, lang)) for place, no in pools]
 
 
 def spoken_refusal(refusal: Refusal, lang: str) -> RefusalBody:

@@ -157,7 +157,7 @@ def asked(connection: Connection, number: int) -> dict[str, Any]:
 def refused_rows(
     connection: Connection, project: int | None, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return refused asks, newest first: id, kind, actor, at, body, refusal.
+    """Return refused asks, newest first: id, kind, actor, at, body, refusal, document.
 
     Only those of one project unless it is None.
     """
@@ -174,7 +174,7 @@ def refused_rows(
         {
             **{name: row[name] for name in ("id", "kind", "actor", "at")},
             "body": json.loads(row["body"]),
-            "refusal": json.loads(row["answer"])["refusal"],
+            **{name: json.loads(row["answer"]).get(name) for name in ("refusal", "document")},
         }
         for row in found
     ]

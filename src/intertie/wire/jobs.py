@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from intertie.wire.base import Answer, Instant, Message, Micro, RefusalBody
+from intertie.wire.base import Answer, Instant, Message, Micro, PoolReason, RefusalBody
 from intertie.wire.jobspec import JobSpec
 
 
@@ -102,6 +102,7 @@ class RefusedView(Answer):
     kind: str
     name: str
     refusal: RefusalBody
+    pools: list[PoolReason] = []
 
 
 class FileView(Answer):

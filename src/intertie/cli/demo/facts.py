@@ -6,7 +6,7 @@ from typing import Any
 
 from intertie.client import Intertie
 from intertie.wire.base import plain
-from intertie.wire.jobs import Receipt
+from intertie.wire.jobs import Receipt, RefusedView
 from intertie.wire.money import LedgerCheck
 
 
@@ -40,7 +40,7 @@ def facts(
         "tasks_total": sum(receipt.tasks_total for receipt in receipts.values()),
         "tasks_resumed": sum(receipt.tasks_resumed for receipt in receipts.values()),
         "refusals": [
-            {"at": each.at, "name": each.name, **plain(each.refusal)}
+            {"at": each.at, "name": each.name, **plain(each.refusal), **_pools(each)}
             for each in operator.refusals()
         ],
         "accuracy_best": winner["test_accuracy"],
@@ -66,3 +66,7 @@ def facts(
 def write(path: Path, found: dict[str, Any]) -> None:
     """Write the facts beside the rest of the demo's output."""
     path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+
+
+def _pools(refused: RefusedView) -> dict[str, Any]:
+    return {"pools": [plain(reason) for reason in refused.pools]}
