@@ -16,6 +16,7 @@ from intertie.console.job_live import EventList, LogView
 from intertie.console.parts import STATE_COLOURS, bar, facts, heading, note, section
 from intertie.console.problems import relaxation_of
 from intertie.console.quotes import show_options
+from intertie.console.reasons import show_reasons
 from intertie.console.receipts import show_receipt
 from intertie.console.speech import DASH, credits_of, number_of
 from intertie.console.tables import Cell, Column, Row, Table, by_number
@@ -179,22 +180,7 @@ def _why(frame: Frame, why: WhyView | None) -> None:
             ui.label(say("job.nearest")).style("font-weight: 600")
             ui.label(relaxation_of(why.nearest, DASH))
     if why.pools:
-        columns = [
-            Column("provider", say("column.provider")),
-            Column("pool", say("column.pool")),
-            Column("reason", say("column.reason"), is_wrapped=True),
-            Column("helps", say("column.helps"), is_wrapped=True),
-        ]
-        rows: list[Row] = [
-            {
-                "provider": pool.provider,
-                "pool": pool.pool,
-                "reason": pool.refusal.text or pool.refusal.code,
-                "helps": relaxation_of(pool.refusal, DASH),
-            }
-            for pool in why.pools
-        ]
-        Table(columns, "").show(rows)
+        show_reasons(why.pools, frame.speech)
 
 
 def _files(frame: Frame, job: JobView, files: list[FileView]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from nicegui import ui
 
 from intertie.console.parts import facts, section
-from intertie.console.problems import relaxation_of
+from intertie.console.reasons import show_reasons
 from intertie.console.speech import DASH, Speech, credits_of, number_of
 from intertie.console.tables import Column, Row, Table, by_number
 from intertie.wire.market import OptionView, QuoteView
@@ -39,7 +39,7 @@ def show_options(speech: Speech, quote: QuoteView, on_choose: OnChoose | None = 
                 _button(option, speech, on_choose)
     if quote.lost:
         section(say("quote.lost"))
-        _lost(speech, quote)
+        show_reasons(quote.lost, speech)
 
 
 def _button(option: OptionView, speech: Speech, on_choose: OnChoose) -> None:
@@ -96,23 +96,3 @@ def _row(option: OptionView, speech: Speech) -> Row:
         "pools": pools,
         "lost": (lost.text or lost.code) if lost else DASH,
     }
-
-
-def _lost(speech: Speech, quote: QuoteView) -> None:
-    say = speech.say
-    columns = [
-        Column("provider", say("column.provider")),
-        Column("pool", say("column.pool")),
-        Column("reason", say("column.reason"), is_wrapped=True),
-        Column("helps", say("column.helps"), is_wrapped=True),
-    ]
-    rows: list[Row] = [
-        {
-            "provider": lost.provider,
-            "pool": lost.pool,
-            "reason": lost.refusal.text or lost.refusal.code,
-            "helps": relaxation_of(lost.refusal, DASH),
-        }
-        for lost in quote.lost
-    ]
-    Table(columns, "").show(rows)

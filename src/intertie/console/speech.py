@@ -52,9 +52,6 @@ class Speech:
         shift = self._local(int(time.time() * 1000)).strftime("%z")
         return self.say(key, zone=f"UTC{shift[:3]}:{shift[3:5]}")
 
-    def duration(self, seconds: float) -> str:
-        return self.say("value.duration", span_s=seconds)
-
     def _local(self, at_ms: int) -> datetime:
         moment = datetime.fromtimestamp(at_ms / 1000, tz=self.zone)
         return moment if self.zone else moment.astimezone()
