@@ -80,7 +80,6 @@ def a_pool(**known: Any) -> Pool:
         "wants_full": 0,
         "lent_cpus_milli": 2000,
         "lent_memory_bytes": 8 * GIB,
-        "reclaims": 0,
         "is_draining": 0,
     }
     return Pool(**(usual | known))

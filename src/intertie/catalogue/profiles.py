@@ -38,11 +38,6 @@ def read_profile(name: str) -> Profile:
     return Profile(name, told["unit"], told["backend"], told["runs"], told["reference"], components)
 
 
-def profile_names() -> tuple[str, ...]:
-    """Return every profile there is."""
-    return tuple(_read())
-
-
 @cache
 def _read() -> dict[str, Any]:
     profiles: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))

@@ -8,7 +8,6 @@ from pathlib import Path
 from intertie.cli.embedded import EmbeddedNetwork
 from intertie.client import credentials
 
-PORT = 8420
 PROJECT = "home"
 PROVIDER = "this-machine"
 TRIAL_CREDITS = 100

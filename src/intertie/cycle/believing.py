@@ -132,7 +132,6 @@ def _sync(world: World, row: InboxRow, policy: Policy) -> Changes:
 
 def _heard(world: World, changes: Changes, pool: Pool, body: dict[str, Any], at: int) -> Pool:
     owner = body["owner"]
-    is_less = owner["lent_cpus_milli"] < pool.lent_cpus_milli
     seen = {lease.id: lease for lease in world.leases.where(pool=pool.id)}
     seen.update({n: row for (noun, n), row in changes.rows.items() if noun == "Lease"})
     believed = [
@@ -148,7 +147,6 @@ def _heard(world: World, changes: Changes, pool: Pool, body: dict[str, Any], at:
         wants_full=int(observation_digest(believed) != body["digest"]),
         lent_cpus_milli=owner["lent_cpus_milli"],
         lent_memory_bytes=owner["lent_memory_bytes"],
-        reclaims=pool.reclaims + int(is_less),
         is_draining=int(owner["is_draining"]),
     )
 

@@ -99,7 +99,6 @@ def _agent(world: World, changes: Changes, row: InboxRow, policy: Policy) -> Non
                 wants_full=1,
                 lent_cpus_milli=0,
                 lent_memory_bytes=0,
-                reclaims=0,
                 is_draining=0,
             )
         )

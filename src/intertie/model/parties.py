@@ -40,7 +40,6 @@ class Pool:
     wants_full: int
     lent_cpus_milli: int
     lent_memory_bytes: int
-    reclaims: int
     is_draining: int
 
 

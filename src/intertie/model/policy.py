@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from intertie.model.units import MICRO
-
 
 @dataclass(frozen=True)
 class Policy:
@@ -23,7 +21,6 @@ class Policy:
     fair_share_half_life_s: int = 7 * 24 * 3600
     ageing_s: int = 3_600
     meter_tolerance_ppm: int = 20_000
-    trial_micro: int = 100 * MICRO
     tasks_max: int = 10_000
     startup_s: int = 2
     retain_s: int = 24 * 3600

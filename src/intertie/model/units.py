@@ -7,7 +7,6 @@ Unix epoch; durations carry `_s` or `_ms`. A service unit (SU) is counted in mil
 MICRO = 1_000_000
 MILLI = 1_000
 HOUR_MS = 3_600_000
-KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 

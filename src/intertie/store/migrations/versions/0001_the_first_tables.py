@@ -349,7 +349,6 @@ def _pool() -> None:
         sa.Column("wants_full", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("lent_cpus_milli", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("lent_memory_bytes", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("reclaims", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("is_draining", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("is_retired", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
