@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from intertie.model.meter import UsageRecord
@@ -35,8 +36,10 @@ def _decided(noun: type[Any]) -> Table:
         Column(name, BigInteger, primary_key=name == "id", nullable=False, autoincrement=False)
         for name in columns_of(noun)
     ]
+    # The store's own: has it left the World, and which round wrote it last.
     retired = Column("is_retired", Integer, nullable=False, server_default="0")
-    return Table(name_of(noun), metadata, *columns, retired)
+    changed = Column("changed_round", BigInteger, nullable=False, server_default="0")
+    return Table(name_of(noun), metadata, *columns, retired, changed)
 
 
 DECIDED: dict[str, Table] = {noun.__name__: _decided(noun) for noun in (*NOUNS, UsageRecord)}
@@ -45,6 +48,8 @@ Index("job_by_project", DECIDED["Job"].c.project, DECIDED["Job"].c.id)
 Index("task_by_job", DECIDED["Task"].c.job, DECIDED["Task"].c.index)
 Index("lease_by_job", DECIDED["Lease"].c.job)
 Index("lease_by_pool", DECIDED["Lease"].c.pool, DECIDED["Lease"].c.state)
+Index("lease_by_change", DECIDED["Lease"].c.pool, DECIDED["Lease"].c.changed_round)
+Index("pool_by_change", DECIDED["Pool"].c.changed_round)
 Index("usage_by_job", DECIDED["UsageRecord"].c.job)
 Index(
     "usage_once",
@@ -77,7 +82,12 @@ inbox = Table(
     Column("body_hash", Text, nullable=False),
     Column("taken_round", BigInteger),
     Column("answer", Text),
-    Index("inbox_waiting", "taken_round", "id"),
+    Index(
+        "inbox_waiting",
+        "id",
+        sqlite_where=text("taken_round IS NULL"),
+        postgresql_where=text("taken_round IS NULL"),
+    ),
     UniqueConstraint("kind", "actor", "idempotency_key", name="inbox_once"),
     sqlite_autoincrement=True,
 )
@@ -143,6 +153,35 @@ event = Table(
     Column("code", Text, nullable=False),
     Column("body", Text, nullable=False),
     Index("event_by_job", "job", "id"),
+    sqlite_autoincrement=True,
+)
+
+# One row: who decides, until when by the database's clock. Each commit checks its term here.
+leadership = Table(
+    "leadership",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("term", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+)
+
+# The event table is the outbox: a webhook keeps the number of the last event that it was told.
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("project", BigInteger, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("codes", Text, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("webhook_by_project", "project"),
     sqlite_autoincrement=True,
 )
 
