@@ -1,8 +1,12 @@
-"""What every test stands on: two hypothesis profiles, and nothing ambient."""
+"""What every test stands on: two hypothesis profiles, databases, and nothing ambient."""
 
 import os
 
 from hypothesis import HealthCheck, settings
+
+from tests.support.databases import database_url, module_database_url, postgres
+
+__all__ = ["database_url", "module_database_url", "postgres"]  # fixtures of every folder
 
 # Two cores are shared with end-to-end tests, so an example may be slow without being wrong. The
 # same examples each time, so that a red test is the fault of the change under it; `thorough`

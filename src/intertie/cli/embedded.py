@@ -28,8 +28,9 @@ class EmbeddedNetwork:
     jobs run on: the next `start` finds them.
     """
 
-    def __init__(self, data: Path, port: int = 0) -> None:
+    def __init__(self, data: Path, port: int = 0, database: str | None = None) -> None:
         self.data = data
+        self._database = [database] if database else []
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.agents: dict[str, Process] = {}
@@ -52,8 +53,9 @@ class EmbeddedNetwork:
         self._ensure_network()
         logs = self.data / "log"
         part = "intertie.cli.processes"
-        decider = python_command(part, "decide", str(self.data))
-        door = python_command(part, "serve", str(self.data), str(self.port))
+        decider = python_command(part, "decide", str(self.data), *self._database)
+        told = (str(self.data), str(self.port), *self._database)
+        door = python_command(part, "serve", *told)
         self._processes = [
             Process("decider", decider, logs / "decider.log"),
             Process("door", door, logs / "door.log"),
@@ -130,9 +132,10 @@ class EmbeddedNetwork:
         return sorted(path.parent.name for path in (self.data / "agents").glob("*/agent.toml"))
 
     def _ensure_network(self) -> None:
-        from intertie.control.bootstrap import database_url, make_token, open_network
+        from intertie.cli.roles import Place
+        from intertie.control.bootstrap import make_token, open_network
 
-        engine = open_network(database_url(self.data))
+        engine = open_network(Place.of(self.data, *self._database).database)
         if not (self.data / CREDENTIALS).exists():
             with engine.begin() as connection:
                 token = make_token(connection, OPERATOR, 0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from intertie.cli import agents, books, jobs, market, network, parties, run
+from intertie.cli import agents, books, jobs, market, network, operating, parties, run
 from intertie.cli.commands import Command, build, startup_language
 from intertie.cli.exits import BAD_INPUT
 
@@ -38,6 +38,14 @@ COMMANDS = (
     Command("agent check", agents.check, "supply"),
     Command("agent reclaim", agents.reclaim, "supply"),
     Command("agent release", agents.release, "supply"),
+    Command("init", operating.init, "operation"),
+    Command("serve", operating.serve, "operation"),
+    Command("decide", operating.decide, "operation"),
+    Command("migrate", operating.migrate, "operation"),
+    Command("backup", operating.backup, "operation"),
+    Command("restore", operating.restore, "operation"),
+    Command("incarnate", operating.incarnate, "operation"),
+    Command("doctor", operating.doctor, "operation"),
     Command("whoami", network.whoami, "network"),
     Command("version", network.version, "network"),
 )

@@ -1,68 +1,17 @@
-"""The processes of an embedded network: one door with the console, one decider, and agents."""
+"""Child processes: how they are started, watched and ended, and what a child runs."""
 
 import ctypes
-import fcntl
 import logging
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 START_TIMEOUT_S = 60.0
 _PR_SET_PDEATHSIG = 1
-
-
-def serve(data: Path, port: int, host: str = "127.0.0.1") -> None:
-    """Run a door and the console of a data folder until the process is told to end."""
-    from intertie.api.app import create_app
-    from intertie.api.serving import DoorServer
-    from intertie.catalogue.texts import languages, text
-    from intertie.console.pages import mount
-    from intertie.control.bootstrap import console_secret, database_url, open_network
-    from intertie.control.wake import Wake
-
-    engine = open_network(database_url(data))
-    wake = Wake(data, "door")
-    app = create_app(engine, wake, data)
-    mount(app, f"http://{host}:{port}", text, languages(), console_secret(engine))
-    try:
-        DoorServer(app, host, port).run()
-    finally:
-        wake.close()
-
-
-def decide(data: Path) -> None:
-    """Run the decider of a data folder until the process is told to end."""
-    from intertie.control.kernels import prepare_kernels, warm_kernels
-
-    prepare_kernels()
-    lock = (data / "decider.lock").open("w")
-    # Two deciders of one SQLite file would decide twice: the second waits until the first is gone.
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    from intertie.control.bootstrap import database_url, open_network
-    from intertie.control.decider import run
-    from intertie.control.wake import Wake
-
-    engine = open_network(database_url(data))
-    warm_kernels()
-    wake = Wake(data, "decider")
-    should_stop = threading.Event()
-
-    def stop(*_: object) -> None:
-        should_stop.set()
-        wake.poke()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    try:
-        run(engine, wake, should_stop)
-    finally:
-        wake.close()
-        lock.close()
 
 
 class Process:
@@ -149,18 +98,24 @@ def wait_until_healthy(url: str, processes: Sequence[Process]) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run `serve DATA PORT`, `decide DATA` or `agent SETTINGS` as a child process."""
+    """Run a role as a child process, which ends with its parent.
+
+    `serve DATA PORT [DATABASE]`, `decide DATA [DATABASE]` or `agent SETTINGS`.
+    """
     _end_with_parent()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    if words[0] == "serve":
-        serve(Path(words[1]), int(words[2]))
-    elif words[0] == "decide":
-        decide(Path(words[1]))
-    else:
+    role, folder, *more = words
+    if role == "agent":
         from intertie.agent.main import run
         from intertie.agent.settings import read_settings
 
-        return run(read_settings(Path(words[1])))
+        return run(read_settings(Path(folder)))
+    from intertie.cli.roles import Place, decide, serve
+
+    if role == "serve":
+        serve(Place.of(Path(folder), *more[1:]), int(more[0]))
+    else:
+        decide(Place.of(Path(folder), *more))
     return 0
 
 

@@ -5,7 +5,7 @@ import secrets
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select
 
 from intertie.control.clock import now_ms
 from intertie.model.plain import to_plain
@@ -13,8 +13,10 @@ from intertie.model.policy import Policy
 from intertie.store import tables
 from intertie.store.appending import add_credential
 from intertie.store.database import migrate, open_database
+from intertie.store.numbering import begin_incarnation
 
 OPERATOR = "operator"
+_HOUR_MS = 3_600_000
 
 
 def database_url(data: Path) -> str:
@@ -46,11 +48,19 @@ def console_secret(engine: Engine) -> str:
     return sha256(b"console" + secret).hexdigest()
 
 
-def raise_incarnation(engine: Engine) -> None:
-    """Begin a new incarnation; called after a restore from backup, so that older tokens lose."""
+def raise_incarnation(engine: Engine, above: int = 0) -> int:
+    """Begin a new incarnation and return it; called after a restore, so that older tokens lose.
+
+    It is higher than that of the backup, than `above` (that of the network which the backup
+    replaces, where one is known) and than any that a lost network of this age would have had.
+    """
     with engine.begin() as connection:
-        table = tables.network
-        connection.execute(update(table).values(incarnation=table.c.incarnation + 1))
+        query = select(tables.network.c.incarnation, tables.network.c.created_at)
+        had, created_at = connection.execute(query).one()
+        by_age = (now_ms() - created_at) // _HOUR_MS
+        incarnation = max(int(had), above, int(by_age)) + 1
+        begin_incarnation(connection, incarnation)
+    return incarnation
 
 
 def save_credentials(path: Path, url: str, tokens: dict[str, str], default: str) -> None:

@@ -1,0 +1,174 @@
+"""Databases for tests: a SQLite file, or a throw-away PostgreSQL server of each test process."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from intertie.store.database import migrate, open_database
+
+PATIENCE_S = 60.0
+TEMPLATE = "template_intertie"
+# Durable is what survives the end of a process; no test cuts the power of the machine.
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
+}
+
+
+class PostgresServer:
+    """A PostgreSQL server in a folder of its own, on a Unix socket that nobody else knows.
+
+    It is ended by its pid, and by the kernel when the test process is gone.
+    """
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self.folder = Path(tempfile.mkdtemp(prefix="intertie-pg-", dir="/tmp"))  # short: a socket
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+        made = ["initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust"]
+        self._call([*made, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+        self._numbers = count(1)
+        self._server: subprocess.Popen[bytes] | None = None
+        self.start()
+        self._make_template()
+
+    def start(self) -> None:
+        """Start the server, and return when it takes connections."""
+        settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        command = ["postgres", "-D", str(self.folder / "data"), "-k", str(self.folder), *settings]
+        with (self.folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                self._as_owner(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        ends = time.monotonic() + PATIENCE_S
+        while not self._answers():
+            assert self._server.poll() is None and time.monotonic() < ends, self.log()
+            time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT ends every session first, SIGQUIT is a crash."""
+        assert self._server is not None, "start it first"
+        self._server.send_signal(how)
+        self._server.wait(PATIENCE_S)
+
+    def remove(self) -> None:
+        """Stop the server and forget all that it held."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder)
+
+    def url(self, name: str) -> str:
+        """Return the URL of one of its databases."""
+        return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
+
+    def make(self, template: str = TEMPLATE) -> str:
+        """Make a database like another one, by default with every table, and return its URL."""
+        name = f"test{next(self._numbers)}"
+        self._administer(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop a database, whoever still holds a connection."""
+        self._administer(f"DROP DATABASE IF EXISTS {_name_in(url)} WITH (FORCE)")
+
+    def copy(self, url: str) -> str:
+        """Return the URL of a copy of a database that nobody is connected to."""
+        return self.make(_name_in(url))
+
+    def log(self) -> str:
+        """Return what the server said last."""
+        return (self.folder / "log").read_text(errors="replace")[-4000:]
+
+    def _make_template(self) -> None:
+        self._administer(f"CREATE DATABASE {TEMPLATE}")
+        engine = open_database(self.url(TEMPLATE))
+        migrate(engine)
+        engine.dispose()
+
+    def _administer(self, statement: str) -> None:
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+
+    def _answers(self) -> bool:
+        asked = ["pg_isready", "-q", "-h", str(self.folder)]
+        return subprocess.run(self._as_owner(asked), check=False).returncode == 0
+
+    def _call(self, command: list[str]) -> None:
+        done = subprocess.run(self._as_owner(command), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def _as_owner(self, command: list[str]) -> list[str]:
+        """PostgreSQL refuses to run as root, so root becomes `postgres` for it."""
+        program = [str(self._binaries / command[0]), *command[1:]]
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            assert os.geteuid() != 0, "setpriv (util-linux) is needed to run PostgreSQL as root"
+            return program
+        owner = ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        return [setpriv, "--pdeathsig=QUIT", *(owner if os.geteuid() == 0 else []), *program]
+
+
+def binaries() -> Path | None:
+    """Return where PostgreSQL's programs are; Debian keeps them out of PATH."""
+    found = shutil.which("initdb")
+    kept = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if found is not None and (Path(found).resolve().parent / "postgres").exists():
+        return Path(found).resolve().parent
+    return kept[-1].parent if kept else None
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """This test process's own PostgreSQL server, started when the first test asks for it."""
+    found = binaries()
+    if found is None:
+        pytest.skip("no PostgreSQL here (Debian: apt-get install postgresql)")
+    server = PostgresServer(found)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of the test's own, on each kind: a SQLite file without tables, or PostgreSQL."""
+    yield from fresh_database(request, tmp_path)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The same for all tests of one file."""
+    yield from fresh_database(request, tmp_path_factory.mktemp("database"))
+
+
+def fresh_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Yield the URL of a new database of the kind that a fixture's parameter names."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder / 'network.sqlite'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.make()
+    yield url
+    server.drop(url)
+
+
+def _name_in(url: str) -> str:
+    return make_url(url).database or ""
