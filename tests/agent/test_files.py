@@ -82,7 +82,7 @@ def test_an_archive_larger_than_the_disk_asked_is_refused(tmp_path: Path) -> Non
 
 
 def paths(work: Path, *patterns: str) -> list[str]:
-    return [found.path for found in find(work, list(patterns))]
+    return [found.path for found in find(work, list(patterns), 1 << 20)]
 
 
 def test_patterns_choose_files_below_the_working_folder(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ class Attempt(Thread):
         self.book = book
         self.engine = engine
         self.folder: Path = engine.folder(record.lease, record.token)
-        self.uploads = Uploads(door, agent, record.lease, self.body.attempt_token, self.folder)
+        token, disk_bytes = self.body.attempt_token, self.body.disk_bytes
+        self.uploads = Uploads(door, agent, record.lease, token, self.folder, disk_bytes)
         self.door = door
         self.saving_at = time.monotonic() + SAVING_S
         self.is_waiting = False

@@ -16,6 +16,7 @@ from typing import IO
 
 FILES_MAX = 10_000
 CHUNK_BYTES = 1 << 20
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,14 @@ class Found:
     modified_ns: int
 
 
-def find(work: Path, patterns: list[str]) -> list[Found]:
-    """Return the files that match any pattern; a folder that matches stands for its files."""
+def find(work: Path, patterns: list[str], bytes_max: int) -> list[Found]:
+    """Return the files that match any pattern; a folder that matches stands for its files.
+
+    A file that says it is larger than the job's disk is made of holes, and is left.
+    """
     wanted = [_regex(pattern) for pattern in patterns]
-    found = [each for each in _walk(work) if any(regex.fullmatch(each.path) for regex in wanted)]
+    real = (each for each in _walk(work) if each.size_bytes <= bytes_max)
+    found = [each for each in real if any(regex.fullmatch(each.path) for regex in wanted)]
     return sorted(found, key=lambda each: each.path)[:FILES_MAX]
 
 
@@ -75,6 +80,8 @@ def _walk(work: Path) -> Iterator[Found]:
                 if stat.S_ISREG(told.st_mode):
                     path = name if below == "." else f"{below}/{name}"
                     path.encode()
+                    if _CONTROLS.search(path):
+                        continue  # nor can one that moves a reader's cursor
                     yield Found(path, told.st_size, told.st_mtime_ns)
 
 

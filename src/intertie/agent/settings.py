@@ -19,6 +19,7 @@ class SettingsError(Exception):
 class AgentSettings:
     """The owner's word. Sizes of 0 are measured; what is lent is never more than what is there.
 
+    `log_bytes_max` is the most that is kept of what one attempt prints.
     `latency_ms` is declared, not measured. `speed_percent` slows every task, and the benchmark
     with it. `benchmark` is ``cached`` or ``again``.
     """
@@ -35,6 +36,7 @@ class AgentSettings:
     cpus_milli: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
+    log_bytes_max: int = 256 << 20
     lent_cpus_milli: int = 0
     lent_memory_bytes: int = 0
     grace_s: int = 10
@@ -61,6 +63,7 @@ class SettingsFile(Message):
     cpus: Cpus | Literal[0] = 0
     memory: Bytes = 0
     disk: Bytes = 0
+    log: Annotated[Bytes, Field(ge=1 << 16, le=1 << 30)] = 256 << 20
     lent_cpus: Cpus | Literal[0] = 0
     lent_memory: Bytes = 0
     grace: Annotated[Seconds, Field(le=3600)] = 10
@@ -86,6 +89,7 @@ class SettingsFile(Message):
             cpus_milli=self.cpus,
             memory_bytes=self.memory,
             disk_bytes=self.disk,
+            log_bytes_max=self.log,
             lent_cpus_milli=self.lent_cpus,
             lent_memory_bytes=self.lent_memory,
             grace_s=self.grace,

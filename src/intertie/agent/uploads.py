@@ -25,6 +25,7 @@ class Uploads:
     lease: str
     token: str
     folder: Path
+    bytes_max: int
     offset: int = 0
     sent: set[str] = field(default_factory=set)
     last: dict[Kind, list[outputs.Found]] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class Uploads:
     def send_files(self, patterns: list[str], kind: Kind) -> list[FileBody]:
         """Send every file that matches, once the program is gone and they cannot change."""
         work = self.folder / "work"
-        found = outputs.find(work, patterns) if patterns else []
+        found = outputs.find(work, patterns, self.bytes_max) if patterns else []
         return [self._send(work, each, kind) for each in found]
 
     def send_stable(self, patterns: list[str], kind: Kind) -> list[FileBody] | None:
@@ -55,7 +56,7 @@ class Uploads:
         moment's state, and the next look will find a better one.
         """
         work = self.folder / "work"
-        found = outputs.find(work, patterns)
+        found = outputs.find(work, patterns, self.bytes_max)
         is_old = all(time.time_ns() - each.modified_ns > STABLE_NS for each in found)
         if not found or not is_old or found == self.last.get(kind):
             return None
@@ -69,7 +70,7 @@ class Uploads:
                     (copy / each.path).open("wb") as to,
                 ):
                     outputs.digest(file, to)
-            if outputs.find(work, patterns) != found:
+            if outputs.find(work, patterns, self.bytes_max) != found:
                 return None
             saved = [self._send(copy, each, kind) for each in found]
         finally:

@@ -38,7 +38,7 @@ class HostSettings:
     disk_bytes: int = 0
     speed_percent: int = 100
     pids_max: int = 1024
-    log_bytes_max: int = 1 << 30
+    log_bytes_max: int = 256 << 20
     grace_s: int = 5
     is_sandboxed: bool = True
     is_limited: bool = True

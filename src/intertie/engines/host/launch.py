@@ -15,6 +15,7 @@ from intertie.engines.host.procfs import (
     boot_ms,
     descendants,
     disk_bytes,
+    nameless_bytes,
     prctl,
     read_text,
     remove_group,
@@ -211,7 +212,9 @@ class Run:
         begun = time.monotonic()
         if begun < self.disk_at:
             return
-        if disk_bytes(self.spec["work"]) > self.spec["disk_bytes"]:
+        work = self.spec["work"]
+        used = disk_bytes(work) + nameless_bytes(descendants(os.getpid()), work)
+        if used > self.spec["disk_bytes"]:
             self._stop("out_of_disk", 0)
         ended = time.monotonic()
         self.disk_at = ended + 20 * (ended - begun)  # never more than a twentieth of a core
