@@ -6,10 +6,11 @@ BIN := .venv/bin
 TESTS ?= tests
 # Measured on two cores; loadfile keeps a file's shared network in one worker.
 WORKERS ?= 2
+SEEDS ?= 300
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo up test checks lint format types imports pytest bench lock clean
+.PHONY: help setup system demo up test checks lint format types imports pytest faults bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -18,7 +19,7 @@ setup: ## build .venv from requirements.lock, if anything changed
 	@scripts/setup.sh
 
 system: ## install what the tests want from Debian (as root), or say what is missing
-	@scripts/system-packages.sh bubblewrap chromium
+	@scripts/system-packages.sh bubblewrap chromium postgresql
 
 demo: setup ## tell the story of one job through three providers (under three minutes)
 	@scripts/system-packages.sh bubblewrap
@@ -48,6 +49,9 @@ imports: setup
 
 pytest: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_FLAGS) $(TESTS)
+
+faults: setup ## break a small real network in SEEDS=300 ways; goes on where it stopped
+	@$(BIN)/python -m tests.faults --seeds 1-$(SEEDS)
 
 bench: setup ## list the benchmarks (run one: .venv/bin/python -m benchmarks NAME)
 	@$(BIN)/python -m benchmarks list

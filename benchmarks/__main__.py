@@ -5,17 +5,22 @@ import json
 import sys
 from collections.abc import Callable
 
-from benchmarks import quote_latency, submit_to_running
+from benchmarks import quote_latency, rounds, submit_to_running
+from benchmarks.load import command as load
 from benchmarks.table import Outcome
 
 ALL: dict[str, tuple[str, Callable[[], Outcome]]] = {
     "submit": (submit_to_running.WHAT, submit_to_running.measure),
     "quote": (quote_latency.WHAT, quote_latency.measure),
+    "rounds": (rounds.WHAT, rounds.measure),
 }
 
 
 def main(words: list[str] | None = None) -> int:
     """Return 0 after printing the list or one benchmark's table and figure."""
+    words = sys.argv[1:] if words is None else words
+    if words[:1] == ["load"]:  # a table with options of its own
+        return load.main(words[1:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=["list", *ALL])
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
@@ -23,6 +28,7 @@ def main(words: list[str] | None = None) -> int:
     if told.name == "list":
         for name, (what, _) in ALL.items():
             print(f"{name:10} {what}")
+        print(f"{'load':10} {load.WHAT}; it has options of its own: load --help")
         return 0
     outcome = ALL[told.name][1]()
     print(json.dumps(outcome.as_dict(), indent=2) if told.json else outcome.as_text())

@@ -3,15 +3,22 @@
 # missing and what will do without it. Never fails: each of them is optional.
 set -uo pipefail
 
-declare -A command_of=([bubblewrap]=bwrap [chromium]=chromium)
+declare -A command_of=([bubblewrap]=bwrap [chromium]=chromium [postgresql]=initdb)
 declare -A without=(
     [bubblewrap]="tasks run without a sandbox"
     [chromium]="the console's browser test is skipped"
+    [postgresql]="the tests on PostgreSQL are skipped"
 )
+
+# Debian keeps PostgreSQL's own programs out of PATH, one folder for each version.
+is_here() {
+    command -v "${command_of[$1]}" >/dev/null ||
+        compgen -G "/usr/lib/postgresql/*/bin/${command_of[$1]}" >/dev/null
+}
 
 missing=()
 for package in "$@"; do
-    command -v "${command_of[$package]}" >/dev/null || missing+=("$package")
+    is_here "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
@@ -20,16 +27,24 @@ install() {
         >"$log" 2>&1
 }
 
+# The tests start a server of their own: installing one must not start another beside it.
+keep_clusters_away() {
+    [ -e /etc/postgresql-common/createcluster.conf ] && return
+    mkdir -p /etc/postgresql-common
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+}
+
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
     echo "system: installing ${missing[*]} (once)" >&2
+    [[ " ${missing[*]} " == *" postgresql "* ]] && keep_clusters_away
     # A fresh machine has no package lists, an old one stale ones: update only when needed.
     install || { apt-get update -qq >"$log" 2>&1 && install; } || tail -n 3 "$log" >&2
 fi
 
 for package in "${missing[@]}"; do
-    command -v "${command_of[$package]}" >/dev/null ||
+    is_here "$package" ||
         echo "system: no $package here, so ${without[$package]} (Debian: apt-get install $package)" >&2
 done
 exit 0

@@ -143,6 +143,12 @@ def job_of(network: ANetwork, number: int) -> Job:
     return network.world.jobs.get(number)
 
 
+def leases_of(network: ANetwork) -> list[Lease]:
+    """Every lease there ever was, as its last change left it: settled ones leave the World."""
+    rows = {key: row for changes in network.changes for key, row in changes.rows.items()}
+    return [row for (noun, _), row in sorted(rows.items()) if noun == "Lease"]
+
+
 def a_leased_network(**known: Any) -> tuple[ANetwork, int, Lease]:
     """One job of one task that runs on one pool, seen running."""
     network = ANetwork()

@@ -4,9 +4,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from tests.support.databases import database_url, module_database_url, postgres
+from tests.support.databases import database_url, databases, module_database_url, postgres
 
-__all__ = ["database_url", "module_database_url", "postgres"]  # fixtures of every folder
+# Fixtures of every folder.
+__all__ = ["database_url", "databases", "module_database_url", "postgres"]
 
 # Two cores are shared with end-to-end tests, so an example may be slow without being wrong. The
 # same examples each time, so that a red test is the fault of the change under it; `thorough`

@@ -15,7 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from intertie.wire.digest import observation_digest, wanted_digest
+from intertie.model.ids import decode
+from intertie.model.states import Cause
+from intertie.wire.base import PROTOCOL_MAX
+from intertie.wire.digest import digest_text, lease_mark, observation_digest, wanted_digest
 from intertie.wire.sync import (
     Enrol,
     Enrolled,
@@ -31,6 +34,7 @@ from intertie.wire.sync import (
 )
 
 DEADLINE_S = 40.0
+ALIVE = ("pending", "running")
 
 
 class No(Exception):
@@ -50,8 +54,11 @@ class Wanted:
 class Network:
     """What a network believes and wants; tests change what it wants and wait for what it sees."""
 
+    protocol: int = PROTOCOL_MAX
     renew_for_s: int = 20
     next_poll_ms: int = 1000
+    round: int = 1
+    changed_round: dict[str, int] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
     enrol_tokens: set[str] = field(default_factory=lambda: {"enrol-me"})
     key: Ed25519PublicKey | None = None
@@ -80,13 +87,13 @@ class Network:
         with self.changed:
             until = int((time.time() + for_s) * 1000)
             self.wanted[lease] = Wanted(body, token, until)
-            self.changed.notify_all()
+            self._change(lease)
 
     def stop(self, lease: str, cause: str = "cancelled", grace_s: int = 1, token: int = 1) -> None:
         with self.changed:
             order = {"lease": lease, "token": token, "cause": cause, "grace_s": grace_s}
             self.stops[lease] = ExplicitStop.model_validate(order)
-            self.changed.notify_all()
+            self._change(lease)
 
     def drop(self, lease: str) -> None:
         """Book an ended lease, so that the agent may forget it."""
@@ -94,6 +101,12 @@ class Network:
             self.wanted.pop(lease, None)
             self.stops.pop(lease, None)
             self.forget.add(lease)
+            self._change(lease)
+
+    def unmention(self) -> None:
+        """Want nothing any more, without a word about it."""
+        with self.changed:
+            self.wanted.clear()
             self.changed.notify_all()
 
     def put(self, content: bytes) -> str:
@@ -121,6 +134,11 @@ class Network:
     def log(self, lease: str) -> str:
         return bytes(self.logs.get(lease, b"")).decode()
 
+    def _change(self, lease: str) -> None:
+        self.round += 1
+        self.changed_round[lease] = self.round
+        self.changed.notify_all()
+
     # What an agent is answered.
 
     def enrol(self, body: bytes) -> Enrolled:
@@ -141,7 +159,7 @@ class Network:
                 agent="agent-0001",
                 epoch=self.epoch,
                 incarnation=1,
-                protocol=1,
+                protocol=self.protocol,
                 renew_for_s=self.renew_for_s,
             )
 
@@ -154,12 +172,17 @@ class Network:
                 self._believe(message)
             self.changed.notify_all()
             until = time.monotonic() + message.wait_ms / 1000
-            while self._digest() == message.wanted_digest and message.sequence == self.sequence:
-                if self.asks_full or time.monotonic() >= until or self.is_down:
+            while not self._is_news(message):
+                if time.monotonic() >= until or self.is_down:
                     break
                 self.changed.wait(max(0.01, until - time.monotonic()))
             self._check_epoch(message)
             return self._answer(message)
+
+    def _is_news(self, message: Sync) -> bool:
+        is_overtaken = self.protocol == 1 and message.sequence != self.sequence
+        asks = (self.asks_full and not message.is_full) or bool(message.lacks)
+        return is_overtaken or asks or self._digest() != message.wanted_digest
 
     def _check_epoch(self, message: Sync) -> None:
         if self.is_down:
@@ -177,14 +200,23 @@ class Network:
             self.seen[seen.lease] = seen
             self.history.append((time.monotonic(), seen))
         self.declined |= {each.lease: each.reason for each in message.declines}
-        alive = [s for s in self.seen.values() if s.state in ("pending", "running")]
-        if observation_digest((s.lease, s.token) for s in alive) != message.digest:
+        alive = [(s.lease, s.token) for s in self.seen.values() if s.state in ALIVE]
+        digest = observation_digest(alive)
+        if self.protocol > 1:
+            digest = digest_text(sum(lease_mark(decode("lease", a), b) for a, b in alive))
+        if digest != message.digest:
             self.asks_full = True
 
     def _answer(self, message: Sync) -> SyncAnswer:
+        is_full = self.protocol == 1 or not message.heard_round
         leases = []
         for lease, wanted in self.wanted.items():
-            is_known = lease in message.known
+            is_changed = is_full or self.changed_round[lease] > message.heard_round
+            if not is_changed and lease not in message.lacks:
+                continue
+            is_known = lease in message.known if self.protocol == 1 else lease in self.seen
+            if lease in message.lacks:
+                is_known = False
             if not is_known:
                 self.bodies_sent.append(lease)
             body = None if is_known else wanted.body
@@ -195,6 +227,8 @@ class Network:
             incarnation=1,
             epoch=self.epoch,
             sequence=message.sequence,
+            round=self.round,
+            is_full=is_full,
             wanted_digest=self._digest(),
             wants_full=self.asks_full,
             leases=leases,
@@ -205,9 +239,17 @@ class Network:
         )
 
     def _digest(self) -> str:
-        leases = [(lease, w.token, w.until) for lease, w in self.wanted.items()]
-        stops = [(lease, stop.cause) for lease, stop in self.stops.items()]
-        return wanted_digest(leases, stops, self.forget, False)
+        if self.protocol == 1:
+            leases = [(lease, w.token, w.until) for lease, w in self.wanted.items()]
+            stops = [(lease, stop.cause) for lease, stop in self.stops.items()]
+            return wanted_digest(leases, stops, self.forget, False)
+        marks = {
+            a: lease_mark(decode("lease", a), w.token, w.until) for a, w in self.wanted.items()
+        }
+        for lease, stop in self.stops.items():
+            code = Cause[stop.cause.upper()]
+            marks[lease] = lease_mark(decode("lease", lease), stop.token, -code)
+        return digest_text(sum(mark for a, mark in marks.items() if a not in self.forget))
 
     def put_log(self, lease: str, offset: int, data: bytes) -> dict[str, int]:
         with self.changed:

@@ -94,7 +94,7 @@ def test_what_is_booked_is_forgotten(network: Network, agent: AgentProcess) -> N
     network.until_state(LEASE, "ended")
     network.drop(LEASE)
     network.until(lambda: not agent.work(LEASE).parent.exists(), "the folder is gone")
-    network.until(lambda: LEASE not in network.syncs[-1].known, "it is known no more")
+    network.until(lambda: agent.entries()[-1]["kind"] == "forgotten", "it is known no more")
     assert agent.kill(signal.SIGTERM) == 0
     agent.start()
     network.until(lambda: network.epoch == 2 and network.syncs[-1].epoch == 2)
@@ -140,9 +140,8 @@ def test_leases_against_the_owners_policy_are_declined(
         "lease-0004": "provider_does_not_admit",
     }
     assert not agent.work("lease-0002").exists()
-    with network.changed:
-        network.wanted.clear()
-        network.changed.notify_all()
+    for lease in network.declined:
+        network.drop(lease)
     network.until(lambda: not network.syncs[-1].declines, "declines are told no more")
 
 
@@ -188,9 +187,7 @@ def test_a_stop_that_comes_first_means_it_never_starts(
 def test_a_lease_that_is_not_mentioned_runs_on(network: Network, agent: AgentProcess) -> None:
     network.want(LEASE, a_body("sleep", "1.5"))
     network.until_state(LEASE, "running")
-    with network.changed:
-        network.wanted.clear()
-        network.changed.notify_all()
+    network.unmention()
     assert network.until_state(LEASE, "ended").cause == "exited"
 
 

@@ -1,4 +1,4 @@
-"""A whole network for the door's tests: SQLite file, decider thread, uvicorn on loopback."""
+"""A whole network for the door's tests: database, decider thread, uvicorn on loopback."""
 
 import base64
 import json
@@ -240,15 +240,17 @@ def wait_until(is_so: Callable[[], object]) -> None:
 
 
 @contextmanager
-def running_network(data: Path, policy: Policy | None = None) -> Iterator[Network]:
+def running_network(
+    data: Path, policy: Policy | None = None, database: str | None = None
+) -> Iterator[Network]:
     """Yield a network with a decider and a door; both are gone afterwards."""
-    engine = open_network(database_url(data), "test", policy)
+    engine = open_network(database or database_url(data), "test", policy)
     with engine.begin() as connection:
         operator = make_token(connection, "operator", 0)
-    should_stop, decider_wake = threading.Event(), Wake(data, "decider")
-    decider = threading.Thread(target=run, args=(engine, decider_wake, should_stop))
+    should_stop, decider_wake = threading.Event(), Wake(data, "decider", engine)
+    decider = threading.Thread(target=run, args=(engine, decider_wake, should_stop), name="decider")
     decider.start()
-    door_wake = Wake(data, "door")
+    door_wake = Wake(data, "door", engine)
     server = DoorServer(create_app(engine, door_wake, data))
     door = threading.Thread(target=server.run)
     door.start()

@@ -69,7 +69,7 @@ def test_a_newer_session_fences_the_older_out(network: Network) -> None:
         polled = waiting.result()
     late = agent.sync()
     assert (polled.status_code, polled.json()["code"]) == (409, "fenced_out")
-    assert (late.status_code, late.json()["refusal"]["code"]) == (409, "fenced_out")
+    assert (late.status_code, late.json()["code"]) == (409, "fenced_out")
     assert newer.sync().status_code == 200
 
 

@@ -69,7 +69,7 @@ def test_every_operation_documents_its_problems(document: dict[str, Any]) -> Non
 
 def test_everything_but_health_and_enrolment_needs_a_credential(document: dict[str, Any]) -> None:
     open_to_all = {name for name, operation in operations(document) if "security" not in operation}
-    assert open_to_all == {"GET /v1/health", "POST /v1/agents"}
+    assert open_to_all == {"GET /v1/health", "GET /v1/health/ready", "POST /v1/agents"}
     assert set(document["components"]["securitySchemes"]) == {"bearer", "attempt", "signature"}
 
 
@@ -83,6 +83,7 @@ def test_every_create_takes_an_idempotency_key(document: dict[str, Any]) -> None
     assert without == {
         "POST /v1/agents/{agent}/sync",
         "POST /v1/providers/{provider}/enrol-tokens",
+        "POST /v1/webhooks/{webhook}/test",
     }
 
 

@@ -75,8 +75,8 @@ def test_a_body_that_is_no_json_says_so(project: Party) -> None:
 
 def test_a_body_may_not_be_larger_than_its_route_takes(project: Party) -> None:
     large = b" " * (JSON_BYTES_MAX + 1)
-    declared = problem(project.http.post("/jobs", content=large), 413)
-    counted = problem(project.http.post("/jobs", content=iter([large[:100], large])), 413)
+    declared = problem(project.http.post("/projects", content=large), 413)
+    counted = problem(project.http.post("/projects", content=iter([large[:100], large])), 413)
     assert "1 MiB" in declared["detail"]
     assert counted["code"] == "too_large"
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from intertie.control.clock import now_ms
-from intertie.control.waiting import NotDecided
-from intertie.store.appending import append
+from intertie.control.waiting import Clerk, NotDecided
 from tests.api.network import SPEC, Network, Party, running_network, sequence_of, wait_until
 
 
@@ -22,10 +20,10 @@ def project(network: Network) -> Party:
 def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """No round comes in time, though what was asked is kept."""
 
-    def ask(engine: Any, wake: Any, kind: str, actor: int, body: Any, key: str | None) -> None:
-        raise NotDecided(append(engine, kind, actor, now_ms(), body, key))
+    async def ask(clerk: Clerk, kind: str, actor: int, body: Any, key: str | None) -> None:
+        raise NotDecided(await clerk.append(kind, actor, body, key))
 
-    monkeypatch.setattr("intertie.api.door.ask", ask)
+    monkeypatch.setattr(Clerk, "ask", ask)
 
 
 @pytest.mark.usefixtures("silent")

@@ -55,7 +55,16 @@ def test_a_wrong_token_is_refused_in_the_networks_own_words(
 
 def test_no_page_opens_before_signing_in(console: Console, open_page: Open) -> None:
     page = open_page()
-    for path in ("/", "/network", "/jobs", "/jobs/job-0001", "/submit", "/ledger", "/projects"):
+    for path in (
+        "/",
+        "/network",
+        "/jobs",
+        "/jobs/job-0001",
+        "/submit",
+        "/ledger",
+        "/projects",
+        "/operations",
+    ):
         page.goto(f"{console.url}{path}")
         assert page.url == f"{console.url}/sign-in"
 

@@ -34,6 +34,7 @@ from intertie.simulator.attempts import FakeAttempt
 from intertie.simulator.network import SimulatedNetwork
 from intertie.world.changes import Changes
 from intertie.world.world import World
+from tests.property.derived import is_counted_right
 
 STATES: dict[str, type[Any]] = {
     "Job": JobState,
@@ -87,6 +88,7 @@ class Watch:
         assert max(self.results.values(), default=1) == 1
         _capacity(world)
         _holds(world)
+        is_counted_right(world)
 
     def rest(self, world: World) -> None:
         """Judge the World when no round changes anything any more at this instant."""

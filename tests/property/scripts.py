@@ -17,6 +17,7 @@ from intertie.world.apply import apply
 from intertie.world.changes import Changes
 from intertie.world.world import World
 from tests.builders import ANetwork, a_node, a_request, quoting, some_facts, some_terms
+from tests.property.derived import decides_alike_afresh
 from tests.property.laws import Watch
 
 POLICY = Policy(lease_s=80, slice_s=10, quote_s=30, busy_poll_ms=2_000, retain_s=600)
@@ -136,6 +137,7 @@ class Life:
             for act in script:
                 getattr(self, f"_{act.what}")(act.whom, act.how)
                 self._judge()
+                self._judge_afresh()
             self._come_to_an_end()
         finally:
             river.apply = begun
@@ -148,6 +150,14 @@ class Life:
     def _judge(self) -> None:
         self.watch.round(self.network.world)
         self.watch.rest(self.network.world)
+
+    def _judge_afresh(self) -> None:
+        """A World loaded at this instant decides the same at any later one."""
+        river.apply = apply
+        for later_ms in (0, 30_000, 200_000):
+            now = self.network.now + later_ms
+            decides_alike_afresh(self.network.world, self.network.policy, now)
+        river.apply = self._judged  # type: ignore[assignment]
 
     def _settle_in(self) -> None:
         for name, trial_micro, weight in PROJECTS:

@@ -1,15 +1,13 @@
 """A commit that fails between any two statements leaves nothing, and is decided again alike."""
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, inspect, text
 
 from intertie.control import clock
-from intertie.control.bootstrap import database_url, open_network
+from intertie.control.bootstrap import open_network
 from intertie.control.decider import Decider
 from intertie.model.ids import encode
 from intertie.model.plain import to_plain
@@ -18,6 +16,7 @@ from intertie.store.appending import append
 from intertie.store.database import open_database
 from intertie.wire.digest import observation_digest
 from tests.builders import NOW, a_request, some_facts
+from tests.support.databases import Databases
 
 
 class PlugPulled(Exception):
@@ -25,13 +24,11 @@ class PlugPulled(Exception):
 
 
 @pytest.fixture(name="before")
-def _before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder whose next round ends a task, places others, and refuses one job."""
+def _before(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database whose next round ends a task, places others, and refuses one job."""
     ticks = iter(range(NOW, NOW + 10**9, 1000))
     monkeypatch.setattr(clock, "now_ms", lambda: next(ticks))
-    folder = tmp_path / "before"
-    folder.mkdir()
-    engine = open_network(database_url(folder))
+    engine = open_network(database_url)
     project = decided(engine, "project", 0, {"name": "p", "weight": 1, "trial_micro": 9 * MICRO})
     provider = decided(engine, "provider", 0, {"name": "q"})
     pool = decided(engine, "agent", provider, {"pool": "pool", "public_key": "key"})
@@ -41,31 +38,31 @@ def _before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     append(engine, "job", project, NOW, asking(task_count=2))
     append(engine, "job", project, NOW, asking(providers=("nobody",)))
     engine.dispose()
-    return folder
+    return database_url
 
 
 def test_a_commit_that_fails_anywhere_leaves_nothing_and_is_decided_again_alike(
-    before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: str, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decide_at_noon(folder: Path, fail_at: int) -> tuple[int, dict[str, list[Any]]]:
+    def decide_at_noon(url: str, fail_at: int) -> tuple[int, dict[str, list[Any]]]:
         monkeypatch.setattr(clock, "now_ms", lambda: NOW + 3_600_000)
-        return _decide(folder, fail_at)
+        return _decide(url, fail_at)
 
     untouched = _contents_of(before)
-    statements, wanted = decide_at_noon(_copy(before, tmp_path / "whole"), fail_at=0)
+    statements, wanted = decide_at_noon(databases.copy(before), fail_at=0)
     assert statements > 15
     assert wanted != untouched
     for number in range(1, statements + 1):
-        folder = _copy(before, tmp_path / f"failed{number}")
+        copy = databases.copy(before)
         with pytest.raises(PlugPulled):
-            decide_at_noon(folder, fail_at=number)
-        assert _contents_of(folder) == untouched, f"statement {number} left something"
-        _, found = decide_at_noon(folder, fail_at=0)
+            decide_at_noon(copy, fail_at=number)
+        assert _contents_of(copy) == untouched, f"statement {number} left something"
+        _, found = decide_at_noon(copy, fail_at=0)
         assert found == wanted
 
 
-def test_the_same_decider_decides_again_after_a_commit_that_failed(before: Path) -> None:
-    engine = open_network(database_url(before))
+def test_the_same_decider_decides_again_after_a_commit_that_failed(before: str) -> None:
+    engine = open_network(before)
     decider = Decider(engine)
     with _failing(engine, 9), pytest.raises(PlugPulled):
         decider.decide()
@@ -74,12 +71,12 @@ def test_the_same_decider_decides_again_after_a_commit_that_failed(before: Path)
     engine.dispose()
 
 
-def test_a_decider_whose_commit_failed_goes_on_after_what_another_committed(before: Path) -> None:
-    engine = open_network(database_url(before))
+def test_a_decider_whose_commit_failed_goes_on_after_what_another_committed(before: str) -> None:
+    engine = open_network(before)
     decider = Decider(engine)
     with _failing(engine, 9), pytest.raises(PlugPulled):
         decider.decide()
-    assert Decider(engine).decide() == 3
+    assert Decider(engine, decider.term).decide() == 3
     append(engine, "provider", 0, NOW, {"name": "later"})
     assert decider.decide() == 1
     engine.dispose()
@@ -123,9 +120,9 @@ def an_end(lease: int) -> dict[str, Any]:
     }
 
 
-def _decide(folder: Path, fail_at: int) -> tuple[int, dict[str, list[Any]]]:
+def _decide(url: str, fail_at: int) -> tuple[int, dict[str, list[Any]]]:
     """Decide one round that fails at a statement; return the statements and what is stored."""
-    engine = open_database(database_url(folder))
+    engine = open_database(url)
     try:
         decider = Decider(engine)
         with _failing(engine, fail_at) as counted:
@@ -136,33 +133,34 @@ def _decide(folder: Path, fail_at: int) -> tuple[int, dict[str, list[Any]]]:
 
 
 class _failing:  # noqa: N801 - reads as a statement
-    """Counts statements and commits, and pulls the plug before one of them; 0 is never."""
+    """Counts statements up to the commit, and pulls the plug before one of them; 0 is never."""
 
     def __init__(self, engine: Engine, fail_at: int) -> None:
         self.engine, self.fail_at, self.count = engine, fail_at, 0
+        self.is_committed = False
 
     def __enter__(self) -> Callable[[], int]:
         event.listen(self.engine, "before_cursor_execute", self._step)
-        event.listen(self.engine, "commit", self._step)
+        event.listen(self.engine, "commit", self._commit)
         return lambda: self.count
 
     def __exit__(self, *_: object) -> None:
         event.remove(self.engine, "before_cursor_execute", self._step)
-        event.remove(self.engine, "commit", self._step)
+        event.remove(self.engine, "commit", self._commit)
+
+    def _commit(self, *_: object) -> None:
+        self._step()
+        self.is_committed = True  # what follows is told about the round, and is none of it.
 
     def _step(self, *_: object) -> None:
-        self.count += 1
-        if self.count == self.fail_at:
-            raise PlugPulled
+        if not self.is_committed:
+            self.count += 1
+            if self.count == self.fail_at:
+                raise PlugPulled
 
 
-def _copy(folder: Path, to: Path) -> Path:
-    shutil.copytree(folder, to)
-    return to
-
-
-def _contents_of(folder: Path) -> dict[str, list[Any]]:
-    engine = open_database(database_url(folder))
+def _contents_of(url: str) -> dict[str, list[Any]]:
+    engine = open_database(url)
     try:
         return _contents(engine)
     finally:
@@ -170,12 +168,18 @@ def _contents_of(folder: Path) -> dict[str, list[Any]]:
 
 
 def _contents(engine: Engine) -> dict[str, list[Any]]:
-    """Return every row of every table, but for how long a round took."""
+    """Return every row of every table, but for who leads, what is told of rounds and their times.
+
+    Events are in their order and without their numbers: PostgreSQL gives none of them twice, not
+    even those that were not committed.
+    """
     found = {}
     with engine.connect().execution_options(is_read=True) as connection:
-        for table in inspect(connection).get_table_names():
-            rows = connection.execute(text(f'select * from "{table}"')).mappings()
-            found[table] = sorted(
-                [{k: v for k, v in row.items() if k != "took_us"} for row in rows], key=str
-            )
+        for table in set(inspect(connection).get_table_names()) - {"leadership"}:
+            query = text(f'select * from "{table}"')
+            every = [dict(row) for row in connection.execute(query).mappings()]
+            rows = [row for row in every if row.get("kind") != "board"]
+            rows.sort(key=lambda row: row["id"] if table == "event" else str(row))
+            forgotten = {"round": "took_us", "event": "id"}.get(table)
+            found[table] = [{k: v for k, v in row.items() if k != forgotten} for row in rows]
     return found

@@ -1,7 +1,5 @@
 """A World that is loaded from the store equals the one that decided, whatever happened."""
 
-from pathlib import Path
-
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine, event, insert
 
@@ -14,6 +12,7 @@ from intertie.store.loading import load_world, transactions, waiting_inbox
 from intertie.world.world import World
 from tests.property.scripts import Act, Life, lives
 from tests.property.test_laws import AS_FOUND
+from tests.support.databases import Databases
 
 LOADS = 4
 
@@ -51,10 +50,12 @@ def assert_same(world: World, rebuilt: World) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(lives)
-def test_a_rebuilt_world_equals_the_incremental_one(tmp_path: Path, script: list[Act]) -> None:
+def test_a_rebuilt_world_equals_the_incremental_one(
+    databases: Databases, script: list[Act]
+) -> None:
     life = Life()
     life.live(script)
-    engine = hasty(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
+    engine = hasty(databases.make())
     try:
         assert_same(commit_all(engine, life.network.recording), load_world(engine))
         with engine.connect().execution_options(is_read=True) as connection:
@@ -65,9 +66,11 @@ def test_a_rebuilt_world_equals_the_incremental_one(tmp_path: Path, script: list
         engine.dispose()
 
 
-def hasty(database: Path) -> Engine:
+def hasty(url: str) -> Engine:
     """Return a network's database that does not wait for the disk: nobody pulls the plug here."""
-    engine = open_network(f"sqlite:///{database}")
+    engine = open_network(url)
     engine.dispose()
-    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF").close())
+    off = {"sqlite": "PRAGMA synchronous=OFF", "postgresql": "SET synchronous_commit = off"}
+    statement = off[engine.dialect.name]
+    event.listen(engine, "connect", lambda raw, _: raw.execute(statement).close())
     return engine

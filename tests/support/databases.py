@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from intertie.store.database import migrate, open_database
 
 PATIENCE_S = 60.0
+KINDS = ("sqlite", "postgresql")
 TEMPLATE = "template_intertie"
 # Durable is what survives the end of a process; no test cuts the power of the machine.
 SETTINGS = {
@@ -49,7 +50,10 @@ class PostgresServer:
         self._make_template()
 
     def start(self) -> None:
-        """Start the server, and return when it takes connections."""
+        """Start the server, and return when it takes connections.
+
+        It is gone with the thread that starts it: call this in the test's own.
+        """
         settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
         command = ["postgres", "-D", str(self.folder / "data"), "-k", str(self.folder), *settings]
         with (self.folder / "log").open("ab") as log:
@@ -58,7 +62,8 @@ class PostgresServer:
             )
         ends = time.monotonic() + PATIENCE_S
         while not self._answers():
-            assert self._server.poll() is None and time.monotonic() < ends, self.log()
+            assert self._server.poll() is None, self.log()
+            assert time.monotonic() < ends, self.log()
             time.sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -85,10 +90,6 @@ class PostgresServer:
     def drop(self, url: str) -> None:
         """Drop a database, whoever still holds a connection."""
         self._administer(f"DROP DATABASE IF EXISTS {_name_in(url)} WITH (FORCE)")
-
-    def copy(self, url: str) -> str:
-        """Return the URL of a copy of a database that nobody is connected to."""
-        return self.make(_name_in(url))
 
     def log(self) -> str:
         """Return what the server said last."""
@@ -145,29 +146,60 @@ def postgres() -> Iterator[PostgresServer]:
     server.remove()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+class Databases:
+    """Makes databases of one kind for a test, and drops them after it."""
+
+    def __init__(self, kind: str, folder: Path, request: pytest.FixtureRequest) -> None:
+        self.kind, self._folder, self._numbers = kind, folder, count(1)
+        self.server: PostgresServer | None = None
+        if kind == "postgresql":
+            self.server = request.getfixturevalue("postgres")
+        self._made: list[str] = []
+
+    def make(self) -> str:
+        """Return the URL of a new database: with all tables on PostgreSQL, else without."""
+        if self.server is None:
+            return f"sqlite:///{self._folder / f'network{next(self._numbers)}.sqlite'}"
+        self._made.append(self.server.make())
+        return self._made[-1]
+
+    def copy(self, url: str) -> str:
+        """Return the URL of a copy of a database that nobody is connected to."""
+        if self.server is None:
+            copied = self.make()
+            shutil.copyfile(_name_in(url), _name_in(copied))
+            return copied
+        self._made.append(self.server.make(_name_in(url)))
+        return self._made[-1]
+
+    def drop(self) -> None:
+        """Drop all of them."""
+        while self._made and self.server is not None:
+            self.server.drop(self._made.pop())
+
+
+@pytest.fixture(params=KINDS)
+def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databases]:
+    """Databases of the test's own, on each kind."""
+    made = Databases(request.param, tmp_path, request)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def database_url(databases: Databases) -> str:
     """A database of the test's own, on each kind: a SQLite file without tables, or PostgreSQL."""
-    yield from fresh_database(request, tmp_path)
+    return databases.make()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=KINDS)
 def module_database_url(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The same for all tests of one file."""
-    yield from fresh_database(request, tmp_path_factory.mktemp("database"))
-
-
-def fresh_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
-    """Yield the URL of a new database of the kind that a fixture's parameter names."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{folder / 'network.sqlite'}"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    url = server.make()
-    yield url
-    server.drop(url)
+    made = Databases(request.param, tmp_path_factory.mktemp("database"), request)
+    yield made.make()
+    made.drop()
 
 
 def _name_in(url: str) -> str:

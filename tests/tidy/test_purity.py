@@ -53,6 +53,9 @@ SEEDED_NAMES = {"Generator", "default_rng", "PCG64", "Philox", "SeedSequence", "
 # What a pure room may import beside the standard library and the house. The solvers of DESIGN §9
 # join here when a room needs one.
 THIRD_PARTY: dict[str, set[str]] = {room: {"numpy", "numba"} for room in PURE_ROOMS}
+# Bytes in, bytes out: what a round decided is hashed, equal requests are known by their text.
+THIRD_PARTY["world"] |= {"orjson"}
+THIRD_PARTY["cycle"] |= {"orjson"}
 THIRD_PARTY["model"] = set()
 THIRD_PARTY["wire"] = {"pydantic", "pydantic_core", "annotated_types", "typing_extensions"}
 

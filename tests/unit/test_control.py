@@ -1,59 +1,38 @@
-"""The loops around the river: inbox, clock, wake-ups, migrations."""
+"""The loops around the river: inbox, clock, wake-ups, the first start; on both databases."""
 
 import json
 import multiprocessing
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from sqlalchemy import Engine, func, inspect, select
-from sqlalchemy.exc import IntegrityError, NoResultFound
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import IntegrityError
 
 from intertie.control import clock
 from intertie.control import decider as decider_module
-from intertie.control.bootstrap import (
-    database_url,
-    make_token,
-    open_network,
-    raise_incarnation,
-    save_credentials,
-)
+from intertie.control.bootstrap import open_network, raise_incarnation, save_credentials
 from intertie.control.clock import SteadyClock
-from intertie.control.decider import Decider, run
-from intertie.control.waiting import NotDecided, Refused, ask
+from intertie.control.decider import Decider
+from intertie.control.leadership import Deposed
 from intertie.control.wake import Wake
 from intertie.cycle.inbox import InboxRow
 from intertie.model.policy import Policy
 from intertie.simulator.recording import recorded, replay
-from intertie.store import database, tables
-from intertie.store.appending import (
-    KeyReused,
-    append,
-    find_credential,
-    own_blob,
-    owns_blob,
-    spend_credential,
-    waited,
-)
-from intertie.store.database import migrate, open_database
+from intertie.store import tables
+from intertie.store.appending import append, waited
+from intertie.store.database import open_database
 from intertie.store.loading import inbox_row, load_policy, load_world
 from intertie.world.changes import Changes
 from intertie.world.world import World
 from tests.builders import NOW
 
-A_PROVIDER = {"name": "lab"}
-
 
 @pytest.fixture(name="engine")
-def _engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_network(database_url(tmp_path))
+def _engine(database_url: str) -> Iterator[Engine]:
+    engine = open_network(database_url)
     yield engine
     engine.dispose()
 
@@ -63,10 +42,10 @@ def a_provider(engine: Engine, name: str, key: str | None = None) -> int:
 
 
 def test_a_row_that_another_connection_appended_is_taken_exactly_once(
-    engine: Engine, tmp_path: Path
+    engine: Engine, database_url: str
 ) -> None:
     decider = Decider(engine)
-    other = open_database(database_url(tmp_path))
+    other = open_database(database_url)
     number = a_provider(other, "lab")
     assert not waited(other, number).is_taken
     assert decider.decide() == 1
@@ -80,16 +59,33 @@ def test_a_row_that_another_connection_appended_is_taken_exactly_once(
 
 
 def test_two_deciders_in_turn_take_no_row_twice(engine: Engine) -> None:
-    first, second = Decider(engine), Decider(engine)
+    first = Decider(engine)
     a_provider(engine, "lab")
     assert first.decide() == 1
+    second = Decider(engine)
     a_provider(engine, "west")
+    with pytest.raises(Deposed):
+        first.decide()
     assert second.decide() == 1
     a_provider(engine, "night")
-    # Its World is stale: the guard of the round's number refuses what it decides.
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Deposed):
         first.decide()
+    assert second.decide() == 1
+    assert len(load_world(engine).providers) == 3
+
+
+def test_even_under_one_term_a_stale_world_commits_nothing(engine: Engine) -> None:
+    first = Decider(engine)
+    second = Decider(engine, first.term)
+    a_provider(engine, "lab")
     assert first.decide() == 1
+    assert second.decide() == -1
+    a_provider(engine, "west")
+    assert first.decide() == 1
+    a_provider(engine, "night")
+    with pytest.raises(IntegrityError):  # the guard of the round's number
+        second.decide()
+    assert second.decide() == 1
     assert len(load_world(engine).providers) == 3
 
 
@@ -108,25 +104,6 @@ def test_a_row_that_commits_late_is_not_lost(engine: Engine) -> None:
     assert set(numbers) == {p.id for p in load_world(engine).providers.rows()}
 
 
-def test_the_same_key_and_body_is_the_same_row_and_another_body_is_refused(
-    engine: Engine,
-) -> None:
-    first = a_provider(engine, "lab", key="k")
-    assert a_provider(engine, "lab", key="k") == first
-    with pytest.raises(KeyReused):
-        a_provider(engine, "other", key="k")
-    assert append(engine, "provider", 7, NOW, {"name": "other"}, "k") != first
-    assert a_provider(engine, "lab") != a_provider(engine, "lab")
-    assert Decider(engine).decide() == 4
-
-
-def test_a_key_stays_used_after_its_row_was_taken(engine: Engine) -> None:
-    first = a_provider(engine, "lab", key="k")
-    Decider(engine).decide()
-    assert a_provider(engine, "lab", key="k") == first
-    assert Decider(engine).decide() == -1
-
-
 def test_the_clock_never_goes_back_not_even_in_the_next_leader(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,9 +112,10 @@ def test_the_clock_never_goes_back_not_even_in_the_next_leader(
     a_provider(engine, "lab")
     decider.decide()
     monkeypatch.setattr(clock, "now_ms", lambda: NOW)
-    for leader in (decider, Decider(engine)):
-        a_provider(engine, str(id(leader)))
-        leader.decide()
+    a_provider(engine, "west")
+    decider.decide()
+    a_provider(engine, "night")
+    Decider(engine).decide()
     with engine.connect().execution_options(is_read=True) as connection:
         instants = connection.execute(select(tables.round_.c.at)).scalars().all()
     assert instants == [NOW + 5_000] * 3
@@ -229,70 +207,10 @@ def test_waiting_ends_after_its_time_when_nobody_pokes(tmp_path: Path) -> None:
     mine.close()
 
 
-def test_a_door_hears_the_answer_of_the_round_or_why_not(engine: Engine, tmp_path: Path) -> None:
-    door, decides = Wake(tmp_path, "door"), Wake(tmp_path, "decider")
-    should_stop = threading.Event()
-    loop = threading.Thread(target=run, args=(engine, decides, should_stop))
-    loop.start()
-    try:
-        number, answer = ask(engine, door, "provider", 0, A_PROVIDER, key="k")
-        assert answer["values"] == {"provider": number}
-        assert ask(engine, door, "provider", 0, A_PROVIDER, key="k")[0] == number
-        with pytest.raises(Refused) as refused:
-            ask(engine, door, "provider", 0, A_PROVIDER)
-        assert refused.value.refusal.code == "name_taken"
-    finally:
-        should_stop.set()
-        decides.poke()
-        loop.join()
-        door.close()
-        decides.close()
-
-
-def test_a_door_that_no_round_answers_says_so_and_the_row_stays(
-    engine: Engine, tmp_path: Path
-) -> None:
-    door = Wake(tmp_path, "door")
-    with pytest.raises(NotDecided) as raised:
-        ask(engine, door, "provider", 0, A_PROVIDER, timeout_s=0.05)
-    door.close()
-    assert Decider(engine).decide() == 1
-    assert waited(engine, raised.value.number).is_taken
-    with pytest.raises(NoResultFound):
-        waited(engine, 999)
-
-
-def test_a_fresh_database_is_exactly_what_the_tables_say(tmp_path: Path) -> None:
-    engine = open_database(database_url(tmp_path))
-    migrate(engine)
-    with engine.connect().execution_options(is_read=True) as connection:
-        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
-    engine.dispose()
-
-
-def test_migrations_go_down_and_up_again_and_twice_is_nothing_new(tmp_path: Path) -> None:
-    engine = open_database(database_url(tmp_path))
-    migrate(engine)
-    migrate(engine)
-    full = inspect(engine).get_table_names()
-    with engine.connect() as connection:
-        config = Config()
-        config.set_main_option(
-            "script_location", str(Path(database.__file__).parent / "migrations")
-        )
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-        connection.commit()
-    assert inspect(engine).get_table_names() == ["alembic_version"]
-    migrate(engine)
-    assert inspect(engine).get_table_names() == full
-    engine.dispose()
-
-
-def test_the_first_start_makes_one_network_and_the_next_ones_none(tmp_path: Path) -> None:
+def test_the_first_start_makes_one_network_and_the_next_ones_none(database_url: str) -> None:
     policy = Policy(fee_ppm=7)
-    first = open_network(database_url(tmp_path), "one", policy)
-    again = open_network(database_url(tmp_path), "two")
+    first = open_network(database_url, "one", policy)
+    again = open_network(database_url, "two")
     raise_incarnation(again)
     with again.connect().execution_options(is_read=True) as connection:
         [row] = connection.execute(select(tables.network)).mappings().all()
@@ -300,25 +218,6 @@ def test_the_first_start_makes_one_network_and_the_next_ones_none(tmp_path: Path
     assert Decider(again).policy == policy
     first.dispose()
     again.dispose()
-
-
-def test_a_token_is_kept_as_a_hash_and_a_spent_one_is_unknown(engine: Engine) -> None:
-    with engine.begin() as connection:
-        token = make_token(connection, "project", 7)
-        hashes = connection.execute(select(tables.credential.c.hash)).scalars().all()
-    assert token not in hashes
-    assert find_credential(engine, token) == ("project", 7)
-    assert find_credential(engine, token + "x") is None
-    assert spend_credential(engine, token, NOW)
-    assert not spend_credential(engine, token, NOW)
-    assert find_credential(engine, token) is None
-
-
-def test_a_blob_belongs_to_who_put_it(engine: Engine) -> None:
-    for _ in range(2):
-        own_blob(engine, "a" * 64, 7)
-    assert owns_blob(engine, "a" * 64, 7)
-    assert not owns_blob(engine, "a" * 64, 8)
 
 
 def test_saved_credentials_are_for_their_owners_eyes_and_are_added_to(tmp_path: Path) -> None:
@@ -337,9 +236,9 @@ def test_a_row_that_no_round_can_take_is_laid_aside_and_the_others_are_taken(
 ) -> None:
     river = decider_module.flow
 
-    def stumbles(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Changes:
+    def stumbles(world: World, inbox: list[InboxRow], *rest: Any) -> Changes:
         assert all(row.body.get("name") != "bad" for row in inbox), "our mistake"
-        return river(world, inbox, policy, now)
+        return river(world, inbox, *rest)
 
     monkeypatch.setattr(decider_module, "flow", stumbles)
     rows = [append(engine, "provider", 0, 1, {"name": name}) for name in ("good", "bad", "better")]

@@ -1,121 +1,149 @@
 """The kernel `fill` agrees with its slow twin, which is its specification."""
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intertie.placement.fill import NO_TRADE, fill
+from intertie.placement.fill import NO_TRADE, fill, has_room
 
 
 @dataclass(frozen=True)
 class Instance:
-    """What `fill` is given, as plain lists; `need` and `free` by resource."""
+    """What `fill` is given, as plain lists; `need`, `free` and `lent` by resource."""
 
-    need: list[list[int]]
+    kin: list[int]
     count: list[int]
+    budget: list[int]
+    need: list[list[int]]
+    rank: list[list[int]]
+    hold: list[list[int]]
+    use: list[int]
     is_gang: list[int]
     project: list[int]
-    rank: list[list[int]]
     free: list[list[int]]
-    lent: list[list[int]]
     node_pool: list[int]
+    lent: list[list[int]]
     used: list[int]
     weight: list[int]
-    task_use: list[int]
+    wallet: list[int]
 
 
-def fill_slowly(given: Instance) -> list[tuple[int, int]]:
-    """Return (job, node) of each task placed, in the order they were placed.
+class SlowFill:
+    """`fill` as its specification: what is left of everything, and nothing remembered.
 
     Again and again the project with the least use by weight places its first waiting job: one
-    task, or a whole gang. What finds no room waits for another round.
+    task, or a whole gang. What finds no node steps aside until another fill.
     """
-    free = [list(node) for node in given.free]
-    lent = [list(pool) for pool in given.lent]
-    used, left = list(given.used), list(given.count)
-    placed: list[tuple[int, int]] = []
-    while waiting := [job for job in range(len(left)) if left[job] > 0]:
-        job = min(waiting, key=lambda j: (_use_by_weight(given, used, j), j))
-        tasks = left[job] if given.is_gang[job] else 1
-        nodes = _nodes_for(given, job, tasks, free, lent)
-        if nodes is None:
-            left[job] = 0
-            continue
-        for node in nodes:
-            free[node] = _less(free[node], given.need[job])
-            pool = given.node_pool[node]
-            lent[pool] = _less(lent[pool], given.need[job])
-            placed.append((job, node))
-        left[job] -= tasks
-        used[given.project[job]] += tasks * given.task_use[job]
-    return placed
+
+    def __init__(self, given: Instance) -> None:
+        self.given = given
+        self.left, self.budget = list(given.count), list(given.budget)
+        self.free, self.lent = [list(n) for n in given.free], [list(p) for p in given.lent]
+        self.used, self.wallet = list(given.used), list(given.wallet)
+
+    def run(self) -> list[tuple[int, int]]:
+        """Return (job, node) of each task placed, in the order they were placed."""
+        placed: list[tuple[int, int]] = []
+        while waiting := [job for job in range(len(self.left)) if self.left[job] > 0]:
+            job = min(waiting, key=lambda j: (self._use_by_weight(j), j))
+            tasks = self.left[job] if self._of_kin("is_gang", job) else 1
+            nodes = self._nodes_for(job, tasks)
+            if nodes is None:
+                self.left[job] = 0
+                continue
+            for node in nodes:
+                self._take(job, node)
+                placed.append((job, node))
+            self.left[job] -= tasks
+            self.used[self._of_kin("project", job)] += tasks * self._of_kin("use", job)
+        return placed
+
+    def _of_kin(self, name: str, job: int) -> Any:
+        return getattr(self.given, name)[self.given.kin[job]]
+
+    def _use_by_weight(self, job: int) -> Fraction:
+        project = self._of_kin("project", job)
+        return Fraction(self.used[project], self.given.weight[project])
+
+    def _nodes_for(self, job: int, tasks: int) -> list[int] | None:
+        """Return a node for each of the tasks, or None if not all of them fit and can be paid."""
+        trial = SlowFill(self.given)
+        trial.__dict__ |= deepcopy({k: v for k, v in vars(self).items() if k != "given"})
+        payer, rank = self._of_kin("project", job), self._of_kin("rank", job)
+        most = min(self.budget[job], self.wallet[payer])
+        chosen: list[int] = []
+        for _ in range(tasks):
+            fitting = [
+                node
+                for node, pool in enumerate(self.given.node_pool)
+                if rank[pool] != NO_TRADE
+                and trial._has_room(job, node)
+                and tasks * self._of_kin("hold", job)[pool] <= most
+            ]
+            if not fitting:
+                return None
+            by_rank = [(rank[self.given.node_pool[n]], trial.free[n][0], n) for n in fitting]
+            _, _, node = min(by_rank)
+            trial._take(job, node)
+            chosen.append(node)
+        return chosen
+
+    def _has_room(self, job: int, node: int) -> bool:
+        pool = self.given.node_pool[node]
+        need = self._of_kin("need", job)
+        return all(
+            n <= f and n <= lent
+            for n, f, lent in zip(need, self.free[node], self.lent[pool], strict=True)
+        )
+
+    def _take(self, job: int, node: int) -> None:
+        pool = self.given.node_pool[node]
+        for resource, need in enumerate(self._of_kin("need", job)):
+            self.free[node][resource] -= need
+            self.lent[pool][resource] -= need
+        cost = self._of_kin("hold", job)[pool]
+        self.budget[job] -= cost
+        self.wallet[self._of_kin("project", job)] -= cost
 
 
-def _use_by_weight(given: Instance, used: list[int], job: int) -> Fraction:
-    project = given.project[job]
-    return Fraction(used[project], given.weight[project])
-
-
-def _nodes_for(
-    given: Instance, job: int, tasks: int, free: list[list[int]], lent: list[list[int]]
-) -> list[int] | None:
-    """Return a node for each of the tasks, or None if not all of them fit."""
-    free, lent = [list(node) for node in free], [list(pool) for pool in lent]
-    chosen = []
-    for _ in range(tasks):
-        fitting = [
-            node
-            for node, pool in enumerate(given.node_pool)
-            if given.rank[job][pool] != NO_TRADE
-            and _fits(given.need[job], free[node])
-            and _fits(given.need[job], lent[pool])
-        ]
-        if not fitting:
-            return None
-        node = min(fitting, key=lambda n: (given.rank[job][given.node_pool[n]], free[n][0], n))
-        free[node] = _less(free[node], given.need[job])
-        pool = given.node_pool[node]
-        lent[pool] = _less(lent[pool], given.need[job])
-        chosen.append(node)
-    return chosen
-
-
-def _fits(need: list[int], free: list[int]) -> bool:
-    return all(n <= f for n, f in zip(need, free, strict=True))
-
-
-def _less(free: list[int], need: list[int]) -> list[int]:
-    return [f - n for f, n in zip(free, need, strict=True)]
+def arrays_of(given: Instance) -> dict[str, Any]:
+    """Return an instance as the kernel takes it."""
+    pools, resources = len(given.lent), len(given.lent[0])
+    arrays = {name: np.array(value, np.int64) for name, value in vars(given).items()}
+    for name, width in (("need", resources), ("free", resources), ("rank", pools), ("hold", pools)):
+        arrays[name] = arrays[name].reshape(-1, width)
+    return arrays
 
 
 def kernel(given: Instance) -> list[tuple[int, int]]:
     """Return what the kernel places, as plain pairs."""
-    pools, resources = len(given.lent), len(given.lent[0])
-    arrays = {name: np.array(value, np.int64) for name, value in vars(given).items()}
-    arrays["need"] = arrays["need"].reshape(-1, resources)
-    arrays["rank"] = arrays["rank"].reshape(-1, pools)
-    arrays["free"] = arrays["free"].reshape(-1, resources)
-    jobs, nodes = fill(**arrays)
+    jobs, nodes = fill(**arrays_of(given))
     return list(zip(jobs.tolist(), nodes.tolist(), strict=True))
 
 
 def an_instance(**known: list[object]) -> Instance:
     """One job of one task of 1 in both resources, one node of 2 in one pool that lends 2."""
     usual: dict[str, list[object]] = {
-        "need": [[1, 1]],
+        "kin": [0],
         "count": [1],
+        "budget": [100],
+        "need": [[1, 1]],
+        "rank": [[0]],
+        "hold": [[1]],
+        "use": [1],
         "is_gang": [0],
         "project": [0],
-        "rank": [[0]],
         "free": [[2, 2]],
-        "lent": [[2, 2]],
         "node_pool": [0],
+        "lent": [[2, 2]],
         "used": [0],
         "weight": [1],
-        "task_use": [1],
+        "wallet": [100],
     }
     return Instance(**(usual | known))  # type: ignore[arg-type]
 
@@ -124,6 +152,7 @@ def an_instance(**known: list[object]) -> Instance:
 def instances(draw: st.DrawFn) -> Instance:
     pools = draw(st.integers(1, 3))
     projects = draw(st.integers(1, 3))
+    kins = draw(st.integers(1, 4))
     jobs = draw(st.integers(0, 6))
     nodes = draw(st.integers(0, 5))
 
@@ -134,53 +163,75 @@ def instances(draw: st.DrawFn) -> Instance:
         return [ints(size, least, most) for _ in range(count)]
 
     return Instance(
-        need=rows(jobs, 3, 0, 4),
+        kin=ints(jobs, 0, kins - 1),
         count=ints(jobs, 0, 4),
-        is_gang=ints(jobs, 0, 1),
-        project=ints(jobs, 0, projects - 1),
-        rank=rows(jobs, pools, NO_TRADE, 2),
+        budget=ints(jobs, 0, 20),
+        need=rows(kins, 3, 0, 4),
+        rank=rows(kins, pools, NO_TRADE, 2),
+        hold=rows(kins, pools, 0, 6),
+        use=ints(kins, 1, 6),
+        is_gang=ints(kins, 0, 1),
+        project=ints(kins, 0, projects - 1),
         free=rows(nodes, 3, -1, 8),
-        lent=rows(pools, 3, 0, 12),
         node_pool=ints(nodes, 0, pools - 1),
+        lent=rows(pools, 3, 0, 12),
         used=ints(projects, 0, 20),
         weight=ints(projects, 1, 4),
-        task_use=ints(jobs, 1, 6),
+        wallet=ints(projects, 0, 40),
     )
 
 
 @given(instances())
 def test_the_kernel_places_exactly_what_its_slow_twin_places(given: Instance) -> None:
-    assert kernel(given) == fill_slowly(given)
+    assert kernel(given) == SlowFill(given).run()
+
+
+@given(instances())
+def test_what_the_kernel_leaves_is_what_its_slow_twin_leaves(given: Instance) -> None:
+    arrays, slow = arrays_of(given), SlowFill(given)
+    fill(**arrays)
+    slow.run()
+    for name in ("budget", "free", "lent", "used", "wallet"):
+        assert arrays[name].tolist() == getattr(slow, name), name
+    assert arrays["count"].tolist() == given.count
+
+
+@given(instances())
+def test_a_kin_has_room_where_its_slow_twin_finds_a_node_for_a_task_that_costs_nothing(
+    given: Instance,
+) -> None:
+    arrays = arrays_of(given)
+    found = has_room(*(arrays[name] for name in ("need", "rank", "free", "node_pool", "lent")))
+    for kin in range(len(given.need)):
+        alone = replace(
+            given, kin=[kin], count=[1], budget=[0], hold=[[0] * len(given.lent)] * len(given.need)
+        )
+        assert found[kin] == bool(SlowFill(alone).run())
 
 
 @given(instances())
 def test_a_gang_is_placed_whole_or_not_at_all(given: Instance) -> None:
     placed = [job for job, _ in kernel(given)]
-    for job, is_gang in enumerate(given.is_gang):
-        if is_gang:
+    for job, kin in enumerate(given.kin):
+        if given.is_gang[kin]:
             assert placed.count(job) in (0, given.count[job])
 
 
 @given(instances())
-def test_no_node_and_no_pool_gives_more_than_it_has(given: Instance) -> None:
-    placed = kernel(given)
+def test_no_node_and_no_pool_and_nobody_gives_more_than_it_has(given: Instance) -> None:
+    placed = [(j, given.kin[j], n, given.node_pool[n]) for j, n in kernel(given)]
     for resource in range(3):
         for node, free in enumerate(given.free):
-            taken = sum(given.need[j][resource] for j, n in placed if n == node)
+            taken = sum(given.need[k][resource] for _, k, n, _ in placed if n == node)
             assert not taken or taken <= free[resource]
         for pool, lent in enumerate(given.lent):
-            taken = sum(given.need[j][resource] for j, n in placed if given.node_pool[n] == pool)
+            taken = sum(given.need[k][resource] for _, k, _, p in placed if p == pool)
             assert taken <= lent[resource]
-
-
-def test_the_kernel_changes_nothing_that_it_was_given() -> None:
-    free, lent, used = np.full((1, 2), 4), np.full((1, 2), 4), np.zeros(1, np.int64)
-    one = np.ones(1, np.int64)
-    fill(np.ones((1, 2), np.int64), one, one, one * 0, one[:, None], free, lent, one * 0, used,
-         one, one)  # fmt: skip
-    assert free.tolist() == [[4, 4]]
-    assert lent.tolist() == [[4, 4]]
-    assert used.tolist() == [0]
+    for project, wallet in enumerate(given.wallet):
+        costs = [given.hold[k][p] for _, k, _, p in placed if given.project[k] == project]
+        assert sum(costs) <= wallet
+    for job, budget in enumerate(given.budget):
+        assert sum(given.hold[k][p] for j, k, _, p in placed if j == job) <= budget
 
 
 def test_a_pool_lends_no_more_than_it_says_however_many_nodes_are_free() -> None:
@@ -194,22 +245,37 @@ def test_a_job_never_goes_where_bid_and_ask_do_not_meet() -> None:
 
 def test_a_job_that_finds_no_room_steps_aside_for_those_behind_it() -> None:
     behind = an_instance(
-        need=[[9, 9], [1, 1]], count=[1, 1], is_gang=[0, 0], project=[0, 0], rank=[[0], [0]],
-        task_use=[1, 1],
+        kin=[0, 1], count=[1, 1], budget=[9, 9], need=[[9, 9], [1, 1]], rank=[[0], [0]],
+        hold=[[1], [1]], use=[1, 1], is_gang=[0, 0], project=[0, 0],
     )  # fmt: skip
     assert kernel(behind) == [(1, 0)]
 
 
+def test_a_job_without_money_leaves_its_room_to_those_behind_it() -> None:
+    two = an_instance(kin=[0, 0], count=[2, 2], budget=[1, 9], free=[[3, 3]], lent=[[3, 3]])
+    assert kernel(two) == [(0, 0), (1, 0), (1, 0)]
+
+
 def test_the_project_with_the_least_use_by_weight_goes_first() -> None:
     rivals = an_instance(
-        need=[[2, 2], [2, 2]], count=[1, 1], is_gang=[0, 0], project=[0, 1], rank=[[0], [0]],
-        used=[10, 10], weight=[1, 2], task_use=[1, 1],
+        kin=[0, 1], count=[1, 1], budget=[9, 9], need=[[2, 2], [2, 2]], rank=[[0], [0]],
+        hold=[[1], [1]], use=[1, 1], is_gang=[0, 0], project=[0, 1], used=[10, 10], weight=[1, 2],
+        wallet=[9, 9],
     )  # fmt: skip
     assert kernel(rivals) == [(1, 0)]
 
 
 def test_the_fullest_node_of_the_best_pool_is_taken_first() -> None:
     nodes = an_instance(
-        rank=[[1, 0]], free=[[1, 1], [9, 9], [3, 3]], node_pool=[0, 1, 1], lent=[[9, 9], [9, 9]]
-    )
+        rank=[[1, 0]], hold=[[1, 1]], free=[[1, 1], [9, 9], [3, 3]], node_pool=[0, 1, 1],
+        lent=[[9, 9], [9, 9]],
+    )  # fmt: skip
     assert kernel(nodes) == [(0, 2)]
+
+
+def test_a_task_goes_to_a_worse_pool_where_the_better_costs_more_than_is_left() -> None:
+    pools = an_instance(
+        rank=[[0, 1]], hold=[[9, 2]], budget=[5], free=[[2, 2], [2, 2]], node_pool=[0, 1],
+        lent=[[9, 9], [9, 9]],
+    )  # fmt: skip
+    assert kernel(pools) == [(0, 1)]

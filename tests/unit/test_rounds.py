@@ -16,6 +16,7 @@ from tests.builders import (
     a_node,
     a_request,
     job_of,
+    leases_of,
     quoting,
     some_facts,
     some_terms,
@@ -216,7 +217,7 @@ def test_a_job_that_may_move_moves_only_when_its_agent_has_stopped_it() -> None:
     spoke_at = network.world.pools.get(silent).seen_at
     first_ends_at = spoke_at + network.policy.renew_for_s * 1000
     network.pass_s(90)
-    first, second = network.world.leases.rows()
+    first, second = leases_of(network)
     assert (first.cause, second.pool != silent) == (Cause.LOST, True)
     assert second.placed_at > first_ends_at + 10_000
     assert second.placed_at < first_ends_at + 15_000
@@ -224,11 +225,11 @@ def test_a_job_that_may_move_moves_only_when_its_agent_has_stopped_it() -> None:
 
 def test_a_job_that_keeps_is_not_placed_again_before_its_lease_is_over() -> None:
     network, _ = two_pools_of_which_the_first_falls_silent("keep")
-    [first] = network.world.leases.rows()
+    [first] = leases_of(network)
     network.run_until(first.until + 9_000)
-    assert len(network.world.leases) == 1
+    assert len(leases_of(network)) == 1
     network.run_until(first.until + 13_000)
-    assert len(network.world.leases) == 2
+    assert len(leases_of(network)) == 2
 
 
 def test_use_of_long_ago_does_not_send_a_project_to_the_end_of_the_queue() -> None:
@@ -249,7 +250,8 @@ def test_the_project_that_used_less_by_weight_is_served_first() -> None:
     for project in (light, heavy):
         network.job(project, task_count=8)
     network.pass_s(60)
-    owners = [network.world.leases.get(v["lease"]).project for v in events(network, "task_placed")]
+    projects = {lease.id: lease.project for lease in leases_of(network)}
+    owners = [projects[values["lease"]] for values in events(network, "task_placed")]
     assert owners.count(heavy) > owners.count(light) > 0
 
 
@@ -311,7 +313,7 @@ def test_what_cannot_be_taken_on_is_refused_and_nothing_is_half_created() -> Non
     assert refusal_code(network, 999) == "project_unknown"
     assert refusal_code(network, poor) == "wallet_empty"
     assert refusal_code(network, project, kind="service") == "kind_not_supported"
-    assert refusal_code(network, project, task_count=10_001) == "too_many_tasks"
+    assert refusal_code(network, project, task_count=100_001) == "too_many_tasks"
     assert refusal_code(network, project, after=(foreign,)) == "dependency_unknown"
     assert refusal_code(network, project, profile="gpu@1") == "profile_unknown"
     network.ask("block", 0, {"project": project, "is_blocked": True})

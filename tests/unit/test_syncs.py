@@ -9,6 +9,7 @@ from intertie.model.ids import encode
 from intertie.model.lease import Lease
 from intertie.model.states import Cause, JobState, LeaseState, Outcome
 from intertie.model.units import GIB
+from intertie.world.changes import Changes
 from tests.builders import (
     SLOW,
     ANetwork,
@@ -36,9 +37,9 @@ def a_sync(network: ANetwork, lease: Lease, sequence: int = 99, **said: Any) -> 
     }
 
 
-def decide_once(network: ANetwork, lease: Lease, body: dict[str, Any]) -> None:
+def decide_once(network: ANetwork, lease: Lease, body: dict[str, Any]) -> Changes:
     row = InboxRow(9_999, "sync", lease.pool, network.now, body)
-    flow(network.world, [row], network.policy, network.now)
+    return flow(network.world, [row], network.policy, network.now)
 
 
 def test_the_older_of_two_agents_of_one_pool_is_fenced_out() -> None:
@@ -63,8 +64,7 @@ def test_two_sights_of_one_lease_in_one_sync_are_folded_in_their_order() -> None
     body = a_sync(network, lease, state="ended", cause="signalled", signal=9)
     body["leases"].append(body["leases"][0] | {"state": "running", "cause": "none"})
     body["declines"] = [{"lease": encode("lease", lease.id), "token": lease.token}]
-    decide_once(network, lease, body)
-    ended = network.world.leases.get(lease.id)
+    ended = decide_once(network, lease, body).rows["Lease", lease.id]
     assert (ended.state, ended.cause) == (LeaseState.SETTLED, Cause.SIGNALLED)
     assert network.world.tasks.get(lease.task).outcome == Outcome.FAILED
 
@@ -77,8 +77,7 @@ def test_a_decline_after_a_paid_slice_takes_nothing_back_and_breaks_nothing() ->
     body = a_sync(network, lease) | {
         "declines": [{"lease": encode("lease", lease.id), "token": lease.token}]
     }
-    decide_once(network, lease, body)
-    declined = network.world.leases.get(lease.id)
+    declined = decide_once(network, lease, body).rows["Lease", lease.id]
     assert (declined.state, declined.charged_micro) == (LeaseState.SETTLED, charged)
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from intertie.model.plain import to_plain
 from intertie.model.request import Checkpoint, DataReference
 from intertie.model.units import GIB, MIB
+from intertie.wire.digest import digest_text, lease_mark
 from intertie.wire.jobspec import JobSpec
 from intertie.wire.quantities import (
     bytes_of,
@@ -142,3 +143,19 @@ def test_a_wrong_field_is_named(known: dict[str, Any], field: str) -> None:
 def test_a_spec_that_cannot_be_meant_says_how_to_mend_it(spec: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         JobSpec.model_validate(spec)
+
+
+def test_a_mark_is_the_same_on_every_machine_and_tells_numbers_apart() -> None:
+    assert lease_mark(1, 2) == 3352941764824122357
+    marks = {lease_mark(*each) for each in ((1, 2), (2, 1), (12,), (1, 2, 0), (1, -2), (1, 2, -1))}
+    assert len(marks) == 6
+    assert all(0 <= mark < 2**63 for mark in marks)
+
+
+@given(st.lists(st.integers(0, 2**53), unique=True), st.integers(0, 2**53))
+def test_a_digest_is_kept_by_adding_and_taking_away(numbers: list[int], other: int) -> None:
+    total = sum(lease_mark(number, 1) for number in reversed(numbers))
+    assert digest_text(total) == digest_text(sum(lease_mark(number, 1) for number in numbers))
+    assert digest_text(total + lease_mark(other, 2) - lease_mark(other, 2)) == digest_text(total)
+    assert digest_text(total + lease_mark(other, 2)) != digest_text(total)
+    assert len(digest_text(total)) == 16

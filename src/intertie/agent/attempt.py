@@ -1,15 +1,16 @@
 """One attempt as the agent carries it: lay in, start, stream its log, save checkpoints, send files.
 
-Each attempt has a thread of its own and may be picked up at any point by a later agent: what the
-network already has is found out by asking it, so every step may be repeated.
+Each attempt is a run of steps and may be picked up at any point by a later agent: what the
+network already has is found out by asking it, so every step may be repeated. Between two steps
+others are carried; a step yields how long it wants to pause, in seconds.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from intertie.agent import inputs
 from intertie.agent.book import Book, Record
@@ -20,16 +21,26 @@ from intertie.engines.protocol import Engine, EngineUnavailable, Observed
 from intertie.wire.sync import FileBody, LeaseBody
 
 STREAM_S = 0.25
+# With many attempts each is looked at less often: so many looks a second in all.
+STREAMS_PER_S = 400
 SAVING_S = 5.0
 T = TypeVar("T")
+Pauses = Generator[float, None, T]
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class Attempt(Thread):
-    """Carries one record from taken to ended."""
+class Attempt:
+    """Carries one record from taken to ended; `carried` counts the attempts beside it."""
 
-    def __init__(self, record: Record, book: Book, engine: Engine, door: Door, agent: str) -> None:
-        super().__init__(name=f"{record.lease}-{record.token}", daemon=True)
+    def __init__(
+        self,
+        record: Record,
+        book: Book,
+        engine: Engine,
+        door: Door,
+        agent: str,
+        carried: Callable[[], int],
+    ) -> None:
         assert record.body is not None, "an attempt without its body cannot be carried"
         self.record = record
         self.body: LeaseBody = record.body
@@ -39,27 +50,30 @@ class Attempt(Thread):
         token, disk_bytes = self.body.attempt_token, self.body.disk_bytes
         self.uploads = Uploads(door, agent, record.lease, token, self.folder, disk_bytes)
         self.door = door
+        self.carried = carried
         self.saving_at = time.monotonic() + SAVING_S
         self.is_waiting = False
 
-    def run(self) -> None:
+    def steps(self) -> Iterator[float]:
+        """Carry the record to its end; each value is a pause in seconds."""
         try:
-            if self._start():
-                self._accompany()
-                self._send_files()
+            if (yield from self._start()):
+                yield from self._accompany()
+                yield from self._send_files()
         except Forgotten:
-            event("attempt forgotten", lease=self.record.lease)
+            self._event("attempt forgotten")
         except Exception as error:
-            event("attempt broke", lease=self.record.lease, reason=repr(error))
-            self._end_broken(repr(error))
+            self._event("attempt broke", reason=repr(error))
+            yield from self._end_broken(repr(error))
             raise
 
-    def _start(self) -> bool:
+    def _start(self) -> Pauses[bool]:
         """Start the program unless an earlier agent did; False if it cannot be."""
         is_new = not (self.folder / "spec.json").exists()
         try:
             if is_new:
-                self._until_reached(lambda: inputs.lay_in(self.door, self.body, self.folder))
+                lay_in = partial(inputs.lay_in, self.door, self.body, self.folder)
+                yield from self._until_reached(lay_in)
             with self.book.changed:
                 self._check_forgotten()
                 if is_new and self.record.stop:
@@ -75,21 +89,23 @@ class Attempt(Thread):
         self.engine.wake()
         return True
 
-    def _accompany(self) -> None:
+    def _accompany(self) -> Pauses[None]:
         """Stream the log, checkpoints and results while the program runs."""
-        while (seen := self._wait()) is None or seen.state != "over":
+        while (seen := self._seen()) is None or seen.state != "over":
+            pause_s = max(STREAM_S, self.carried() / STREAMS_PER_S)
             if seen is not None and seen.state == "running":
-                self._try(self.uploads.send_log)
-                self._try(self._save_files)
+                is_done = self._try(self.uploads.send_log) and self._try(self._save_files)
+                pause_s = pause_s if is_done else max(1.0, pause_s)
+            yield pause_s
 
-    def _send_files(self) -> None:
+    def _send_files(self) -> Pauses[None]:
         """Send what is left: the log to its last byte, results, the last checkpoint."""
-        event("attempt over", lease=self.record.lease, cause=self._cause())
+        self._event("attempt over", cause=self._cause())
         notes: list[str] = []
         files: list[FileBody] = []
         for send in (self._rest_of_log, self._results, self._last_checkpoint):
             try:
-                files += self._until_reached(send) or []
+                files += (yield from self._until_reached(send)) or []
             except (Refused, OSError) as error:
                 notes.append(f"not sent: {error}")
         kept = {(file.path, file.kind) for file in files}
@@ -127,20 +143,21 @@ class Attempt(Thread):
             if saved is not None:
                 with self.book.changed:
                     self.record.saved[kind] = saved
-                event("files saved", lease=self.record.lease, kind=kind, files=len(saved))
+                self._event("files saved", kind=kind, files=len(saved))
 
-    def _try(self, act: Callable[[], object]) -> None:
+    def _try(self, act: Callable[[], object]) -> bool:
         """Do what may as well be done later: an unreachable network is tried again next time."""
         try:
             act()
-            self.is_waiting = False
         except (Unreachable, Refused, OSError) as error:
             if not self.is_waiting:
-                event("upload waits", lease=self.record.lease, reason=error)
+                self._event("upload waits", reason=error)
             self.is_waiting = True
-            self._pause(1.0)
+            return False
+        self.is_waiting = False
+        return True
 
-    def _until_reached(self, act: Callable[[], T]) -> T:
+    def _until_reached(self, act: Callable[[], T]) -> Pauses[T]:
         """Do what must be done, however long the network is away; jobs run on meanwhile."""
         tries = 0
         while True:
@@ -148,32 +165,29 @@ class Attempt(Thread):
                 return act()
             except Unreachable as error:
                 if tries == 0:
-                    event("network away", lease=self.record.lease, reason=error)
-                self._pause(RETRY_S[min(tries, len(RETRY_S) - 1)])
-                tries += 1
+                    self._event("network away", reason=error)
+            yield RETRY_S[min(tries, len(RETRY_S) - 1)]
+            self._seen()
+            tries += 1
 
-    def _wait(self) -> Observed | None:
-        """Return what is seen of the attempt, at the latest after a moment."""
+    def _seen(self) -> Observed | None:
+        """Return what is seen of the attempt; raises Forgotten."""
         with self.book.changed:
-            if self.record.seen is None or self.record.seen.state != "over":
-                self.book.changed.wait(STREAM_S)
             self._check_forgotten()
             return self.record.seen
 
-    def _pause(self, seconds: float) -> None:
-        time.sleep(seconds)
-        with self.book.changed:
-            self._check_forgotten()
+    def _event(self, what: str, **values: Any) -> None:
+        event(what, lease=self.record.lease, job=self.body.job, **values)
 
     def _cause(self) -> str:
         return self.record.seen.cause if self.record.seen else "none"
 
-    def _end_broken(self, detail: str) -> None:
+    def _end_broken(self, detail: str) -> Pauses[None]:
         """End an attempt that this agent cannot carry, so that the network need not wait for it."""
         self.engine.stop(self.record.lease, self.record.token, "lost", 0)
         with suppress(Forgotten):
-            while (seen := self._wait()) is not None and seen.state != "over":
-                continue
+            while (seen := self._seen()) is not None and seen.state != "over":
+                yield STREAM_S
             with self.book.changed:
                 self._check_forgotten()
                 files = list(self.record.saved.get("checkpoint", []))
@@ -190,7 +204,7 @@ class Attempt(Thread):
         self.engine.stop(self.record.lease, self.record.token, cause, 0)
         self.record.seen = seen
         self.book.end(self.record, self.record.observed("ended", []))
-        event("attempt not started", lease=self.record.lease, cause=cause, detail=detail)
+        self._event("attempt not started", cause=cause, detail=detail)
 
 
 class Forgotten(Exception):

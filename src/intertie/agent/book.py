@@ -4,14 +4,17 @@ Threads share it: whoever reads or writes holds `changed`, the one lock. What is
 the journal before it is acted on, so that an agent that is killed starts nothing twice.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Condition
+from threading import RLock
 from typing import cast
 
 from intertie.agent.journal import Entry, Journal
 from intertie.engines.protocol import Observed
+from intertie.model.ids import decode
 from intertie.wire.base import plain
-from intertie.wire.digest import observation_digest
+from intertie.wire.digest import digest_text, lease_mark, observation_digest
 from intertie.wire.sync import (
     CauseWord,
     Decline,
@@ -22,6 +25,7 @@ from intertie.wire.sync import (
 )
 
 Name = tuple[str, int]
+FIRST_WITH_DELTAS = 2  # the protocol since which only changes are said, both ways
 STATE_OF: dict[str, LeaseStateWord] = {
     "pending": "pending",
     "running": "running",
@@ -49,6 +53,11 @@ class Record:
         return (self.lease, self.token)
 
     @property
+    def job(self) -> str:
+        """Return the job that it is for; empty where the body is absent."""
+        return self.body.job if self.body else ""
+
+    @property
     def state(self) -> LeaseStateWord:
         """Return the network's word for it: what is over is finishing until its files are up."""
         is_over = self.seen is not None and self.seen.state == "over"
@@ -60,6 +69,11 @@ class Record:
     def holds_room(self) -> bool:
         """Return whether it takes, or is about to take, a part of what the owner lends."""
         return not self.declined and self.state in ("pending", "running")
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether its program runs."""
+        return self.holds_room and self.seen is not None and self.seen.state == "running"
 
     def observation(self) -> LeaseObservation:
         """Return what the network should know of it now."""
@@ -93,8 +107,20 @@ class Book:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.changed = Condition()
+        self.changed = RLock()
         self.records: dict[Name, Record] = {}
+        self._gathered: list[Entry] | None = None
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Gather what is written meanwhile, and sync it once at the end; act on it afterwards."""
+        assert self._gathered is None, "what is gathered is written by whoever began"
+        self._gathered = []
+        try:
+            yield
+            self.journal.append_many(self._gathered)
+        finally:
+            self._gathered = None
 
     def load(self) -> None:
         """Read the journal and rewrite it with what is still needed."""
@@ -104,51 +130,51 @@ class Book:
 
     def take(self, lease: str, token: int, until: int, body: LeaseBody) -> Record:
         """Take a lease on; an attempt that runs already, unknown to the journal, is adopted."""
-        self.journal.append(_taken(lease, token, until, body))
+        self._write(_taken(lease, token, until, body))
         record = self.records.setdefault((lease, token), Record(lease, token))
         record.body, record.until = body, until
         return record
 
     def decline(self, lease: str, token: int, reason: str) -> None:
-        self.journal.append({"kind": "declined", "lease": lease, "token": token, "reason": reason})
+        self._write({"kind": "declined", "lease": lease, "token": token, "reason": reason})
         self.records[lease, token] = Record(lease, token, declined=reason)
 
     def order_stop(self, record: Record, cause: str, grace_s: int) -> None:
-        self.journal.append(_stop(record, cause, grace_s))
+        self._write(_stop(record, cause, grace_s))
         record.stop = (cause, grace_s)
 
     def end(self, record: Record, observation: LeaseObservation) -> None:
         """Close a record: this is the last that the network hears of it, until it forgets it."""
-        self.journal.append(_ended(observation))
+        self._write(_ended(observation))
         record.ended = observation
-        self.changed.notify_all()
 
     def forget(self, record: Record) -> None:
-        self.journal.append(_forgotten(record.lease, record.token))
+        self._write(_forgotten(record.lease, record.token))
         record.is_forgotten = True
         self.records.pop(record.name, None)
-        self.changed.notify_all()
 
-    def see(self, observed: list[Observed]) -> bool:
-        """Fold in what the engine sees; return whether some lease changed its state."""
-        is_news = False
+    def see(self, observed: list[Observed]) -> set[Name]:
+        """Fold in what the engine sees; return the leases that changed their state."""
+        news: set[Name] = set()
         for seen in observed:
             record = self.records.setdefault(
                 (seen.lease, seen.token), Record(seen.lease, seen.token)
             )
             before, record.seen = record.state, seen
-            is_news = is_news or record.state != before
-        if is_news:
-            self.changed.notify_all()
-        return is_news
+            if record.state != before:
+                news.add(record.name)
+        return news
 
     def observations(self) -> dict[Name, LeaseObservation]:
         kept = (record for record in self.records.values() if not record.declined)
         return {record.name: record.observation() for record in kept}
 
-    def digest(self) -> str:
+    def digest(self, protocol: int) -> str:
         """Return the digest of all leases seen as pending or running."""
-        return observation_digest(r.name for r in self.records.values() if r.holds_room)
+        names = [record.name for record in self.records.values() if record.holds_room]
+        if protocol < FIRST_WITH_DELTAS:
+            return observation_digest(names)
+        return digest_text(sum(lease_mark(decode("lease", lease), token) for lease, token in names))
 
     def declines(self) -> list[Decline]:
         return [
@@ -158,8 +184,14 @@ class Book:
         ]
 
     def known(self) -> list[str]:
-        """Return the leases whose bodies need not be sent again."""
+        """Return the leases whose bodies need not be sent again (protocol 1)."""
         return sorted({r.lease for r in self.records.values() if r.body or r.declined or r.ended})
+
+    def _write(self, entry: Entry) -> None:
+        if self._gathered is None:
+            self.journal.append_many([entry])
+        else:
+            self._gathered.append(entry)
 
     def _fold(self, entry: Entry) -> None:
         name = (str(entry["lease"]), int(entry["token"]))

@@ -18,11 +18,16 @@ from intertie.wire.sync import Enrol, Enrolled, OpenSession, SessionOpened, Sync
 
 CHUNK_BYTES = 1 << 20
 PATIENCE_S = 15.0
+RETRY_AFTER_S_MAX = 30.0
 A = TypeVar("A", bound=BaseModel)
 
 
 class Unreachable(Exception):
     """The network did not answer, or is not ready. Nothing was decided by it; try again later."""
+
+    def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
 
 
 class Refused(Exception):
@@ -135,7 +140,9 @@ class Door:
 def _raise_for(response: httpx.Response) -> None:
     busy = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     if response.is_server_error or response.status_code in busy:
-        raise Unreachable(f"{response.status_code} {response.reason_phrase}")
+        told = response.headers.get("Retry-After", "")
+        wait_s = min(float(told), RETRY_AFTER_S_MAX) if told.isdigit() else 0.0
+        raise Unreachable(f"{response.status_code} {response.reason_phrase}", wait_s)
     if not response.is_success:
         problem = _problem(response)
         raise Refused(response.status_code, problem, _offset(response, problem))

@@ -1,11 +1,12 @@
 """The agent: one process for one pool. It joins, then keeps the exchange going until told to stop.
 
 Four kinds of threads: this one watches the engine and the owner; one holds the long poll; one
-tells news at once; each attempt has one that carries it. Jobs run under shims and need none.
+tells news at once; a few carry the attempts. Jobs run under shims and need none.
 """
 
 import fcntl
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -17,10 +18,11 @@ from typing import Any, TypeVar
 from intertie.agent import joining, owner, policy
 from intertie.agent.attempt import Attempt
 from intertie.agent.book import Book, Name, Record
+from intertie.agent.carriers import Carriers
 from intertie.agent.door import Door, Refused, Unreachable
 from intertie.agent.journal import Journal
 from intertie.agent.key import load_key
-from intertie.agent.log import event, start_logging
+from intertie.agent.log import event, know, start_logging
 from intertie.agent.session import Session
 from intertie.agent.settings import AgentSettings
 from intertie.engines.host.engine import HostEngine
@@ -68,6 +70,7 @@ class Agent:
         self.agent = ""
         self.told: object = None
         self.too_much_since = 0.0
+        self.carriers = Carriers()
         self._lock_file = -1
 
     def run(self) -> int:
@@ -105,6 +108,7 @@ class Agent:
     def _join(self) -> tuple[Session, PoolBody]:
         """Enrol if need be, measure, open a session: from here on an older agent is fenced out."""
         self.agent = self._patiently(lambda: joining.enrolled_id(self.settings, self.door))
+        know(agent=self.agent)
         score = joining.score(self.settings)
         pool = joining.pool_body(self.settings, self.facts, self.terms, score)
         session = Session(
@@ -124,9 +128,12 @@ class Agent:
         raise Stopped
 
     def _back_off(self, tries: int, reason: Exception) -> int:
+        """Wait a little, not as long as every other agent does, and as long as is asked."""
         if tries % 20 == 0:
             event("network away, jobs run on", reason=reason)
-        self.stopping.wait(BACKOFF_S[min(tries, len(BACKOFF_S) - 1)])
+        pause_s = BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]
+        asked_s = reason.retry_after_s if isinstance(reason, Unreachable) else 0.0
+        self.stopping.wait(max(pause_s, asked_s) * random.uniform(1.0, 1.5))
         return tries + 1
 
     def _lock(self) -> bool:
@@ -192,8 +199,8 @@ class Agent:
                 continue  # the session that opens next begins with everything
             try:
                 session.exchange(0)
-            except Unreachable:
-                self.stopping.wait(0.2)
+            except Unreachable as error:
+                self.stopping.wait(max(0.2, error.retry_after_s))
                 self.news.set()
             except Refused as no:
                 self._on_refused(session, no)
@@ -212,9 +219,10 @@ class Agent:
             self.engine.wait(WATCH_S)
             observed = self.engine.observe()
             with self.book.changed:
-                self.book.see(observed)
+                news = self.book.see(observed)
                 self._enforce_owner()
                 now = self._states(), self._lent()
+            self.carriers.hurry(news)
             if now != self.told:
                 self.told = now
                 self.news.set()
@@ -234,7 +242,7 @@ class Agent:
         if time.monotonic() - self.too_much_since < RECLAIM_WAIT_S:
             return
         for record in evicted:
-            event("the owner takes back", lease=record.lease)
+            event("the owner takes back", lease=record.lease, job=record.job)
             self.book.order_stop(record, "reclaimed", self.settings.grace_s)
             self.engine.stop(record.lease, record.token, "reclaimed", self.settings.grace_s)
 
@@ -251,7 +259,9 @@ class Agent:
         return [record for record in self.book.records.values() if record.holds_room]
 
     def _carry(self, record: Record) -> None:
-        Attempt(record, self.book, self.engine, self.door, self.agent).start()
+        beside = self.carriers.__len__
+        attempt = Attempt(record, self.book, self.engine, self.door, self.agent, beside)
+        self.carriers.carry(record.name, attempt.steps())
 
 
 class Stopped(Exception):

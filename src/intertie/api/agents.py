@@ -1,40 +1,42 @@
 """The access standard's door: enrolment, sessions and the one repeated exchange."""
 
-import base64
-import binascii
 import time
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
-from intertie.api.bodies import bodies
 from intertie.api.bounds import check_numbers
-from intertie.api.contract import problems
-from intertie.api.door import Door, Key, TheDoor
-from intertie.api.identity import SignedPool, is_signed
+from intertie.api.contract import problems, signed_body
+from intertie.api.door import Door, Key, TheDoor, door_of
+from intertie.api.exchange import (
+    brings_news,
+    check_message,
+    check_session,
+    has_moved,
+    is_news,
+    needs_store,
+    nothing_new,
+    read_answer,
+    row_of,
+)
+from intertie.api.identity import SignedPool, is_signed, public_key, signed
 from intertie.api.problems import Wrong
-from intertie.api.wanting import Wanted, read_wanted
 from intertie.control.clock import now_ms
-from intertie.model.ids import decode, encode
+from intertie.model.ids import encode
+from intertie.model.parties import Pool
 from intertie.model.units import MILLI
 from intertie.store import reading
 from intertie.store.appending import find_credential, hash_of, spend_credential
 from intertie.wire.base import PROTOCOL_MAX, PROTOCOL_MIN, FieldError, plain
-from intertie.wire.sync import (
-    Enrol,
-    Enrolled,
-    LeaseBody,
-    OpenSession,
-    SessionOpened,
-    Sync,
-    SyncAnswer,
-    WantedLease,
-)
+from intertie.wire.sync import Enrol, Enrolled, OpenSession, SessionOpened, Sync, SyncAnswer
 
 router = APIRouter(prefix="/agents", tags=["agents"])
 
-WAIT_MS_MAX = 30_000
-_KEY_BYTES = 32
+WAIT_MS_MAX = 55_000
 
 
 @router.post(
@@ -60,10 +62,8 @@ async def enrol(
 
     Asked again with the same Idempotency-Key, token and key, the answer is the same.
     """
-    _check_key(message.public_key)
-    body = await request.body()
-    path = request.url.path
-    if signature and not is_signed(message.public_key, signature, "POST", path, body):
+    public, body = _check_key(message.public_key), await request.body()
+    if signature and not is_signed(public, signature, "POST", request.url.path, body):
         raise Wrong(401, "bad_signature", "bad_signature")
     provider = await door.run(_spend, door, message.token)
     asked = {"pool": message.pool, "public_key": message.public_key}
@@ -89,9 +89,7 @@ async def open_session(
     door: TheDoor, pool: SignedPool, message: OpenSession, key: Key = None
 ) -> SessionOpened:
     """Open a session with all that the agent says of its pool; the older session is fenced out."""
-    if message.protocol_min > PROTOCOL_MAX or message.protocol_max < PROTOCOL_MIN:
-        ours = f"{PROTOCOL_MIN}-{PROTOCOL_MAX}"
-        raise Wrong(422, "protocol_unsupported", "protocol_unsupported", ours=ours)
+    _check_protocol(message.protocol_min, message.protocol_max)
     said = plain(message.pool)
     check_numbers(said, "pool")
     _, answer = await door.ask("session", pool, {"pool": said}, key)
@@ -107,70 +105,85 @@ async def open_session(
 @router.post(
     "/{agent}/sync",
     summary="Say what is observed, hear what is wanted",
+    response_model=SyncAnswer,
     responses=problems(401, 404, 409, 413, 422, 503),
+    openapi_extra=signed_body("Sync"),
 )
-async def sync(door: TheDoor, pool: SignedPool, message: Sync) -> SyncAnswer:
-    """One exchange, safe to repeat and to lose. A long poll: `wait_ms` at most, 30 s at most.
+async def sync(request: Request) -> Response:
+    """One exchange, safe to repeat and to lose. A long poll: `wait_ms` at most, 55 s at most.
 
-    409 `fenced_out`: a newer session speaks for this pool.
+    409 `fenced_out`: a newer session speaks for this pool. 409 `session_unknown`: the network
+    was restored from a backup; open a new session.
     """
-    if not PROTOCOL_MIN <= message.protocol <= PROTOCOL_MAX:
+    # Agents make most requests by far, so this one takes no dependencies (app.py: nor any routing).
+    door, signature = door_of(request), request.headers.get("x-intertie-signature")
+    pool = await signed(door, request, request.path_params["agent"], signature)
+    message = _read(await request.body())
+    _check_protocol(message.protocol, message.protocol)
+    check_message(message)
+    ends_s = time.monotonic() + min(message.wait_ms, WAIT_MS_MAX) / MILLI
+    await door.rounds.ready()
+    row = door.rounds.pools.get(pool)
+    if row is None or row.epoch != message.epoch:  # this door may not have heard of it yet
+        row = await door.run(_pool, door, pool)
+    check_session(row, message)
+    if message.protocol == PROTOCOL_MIN:
+        await door.ask("sync", pool, row_of(message))
+        answer = await _whole_answer(door, pool, message, ends_s)
+    else:
+        await door.clerk.append("sync", pool, row_of(message))
+        answer = await _answer(door, pool, message, ends_s)
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+async def _answer(door: Door, pool: int, said: Sync, ends_s: float) -> SyncAnswer:
+    """Wait by the pool's row, which is known without a look at the store, until there is news."""
+    rounds, news = door.rounds, partial(is_news, said=said)
+    after = 0
+    while True:
+        left_s = ends_s - time.monotonic()
+        is_last = left_s <= 0 or rounds.is_closed
+        row = rounds.pools.get(pool)
+        if row is None or needs_store(said, rounds.incarnation) or is_news(row, said):
+            told = await door.run(read_answer, door, pool, said)
+            check_session(told.pool, said)
+            if is_last or brings_news(told, said):
+                return told.answer
+            after = told.answer.round
+        elif is_last:
+            return nothing_new(door, row, said)
+        await rounds.news(pool, after, news, left_s)
+
+
+async def _whole_answer(door: Door, pool: int, said: Sync, ends_s: float) -> SyncAnswer:
+    """Protocol 1: all that is wanted, once its digest is another one than the agent echoes."""
+    while True:
+        told = await door.run(read_answer, door, pool, said)
+        check_session(told.pool, said)
+        left_s = ends_s - time.monotonic()
+        if brings_news(told, said) or left_s <= 0 or door.rounds.is_closed:
+            return told.answer
+        await door.rounds.news(pool, told.answer.round, partial(has_moved, told), left_s)
+
+
+def _read(body: bytes) -> Sync:
+    try:
+        return Sync.model_validate_json(body)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
+
+
+def _pool(door: Door, pool: int) -> Pool:
+    with reading.snapshot(door.engine) as connection:
+        row = reading.find(connection, Pool, pool)
+    assert row is not None, "a pool whose agent signs is in the store"
+    return row
+
+
+def _check_protocol(least: int, most: int) -> None:
+    if least > PROTOCOL_MAX or most < PROTOCOL_MIN:
         ours = f"{PROTOCOL_MIN}-{PROTOCOL_MAX}"
         raise Wrong(422, "protocol_unsupported", "protocol_unsupported", ours=ours)
-    said = plain(message)
-    check_numbers(said)
-    _check_leases(message)
-    ends_s = time.monotonic() + min(message.wait_ms, WAIT_MS_MAX) / MILLI
-    await door.ask("sync", pool, said)
-    while True:
-        wanted, sent = await door.run(_read, door, pool, message)
-        left_s = ends_s - time.monotonic()
-        if _is_news(wanted, message) or left_s <= 0 or door.rounds.is_closed:
-            return _answer(door, wanted, sent, message)
-        await door.pools.change(wanted.round, pool, wanted.mark, left_s)
-
-
-def _read(door: Door, pool: int, said: Sync) -> tuple[Wanted, dict[int, LeaseBody]]:
-    with reading.snapshot(door.engine) as connection:
-        wanted = read_wanted(connection, pool, said)
-        known = set(said.known)
-        unknown = [each for each in wanted.leases if encode("lease", each.id) not in known]
-        return wanted, bodies(connection, door, unknown)
-
-
-def _is_news(wanted: Wanted, said: Sync) -> bool:
-    """Return whether the agent should hear at once. Who was overtaken has no reason to wait."""
-    if wanted.pool.epoch > said.epoch:
-        raise Wrong(409, "fenced_out", "fenced_out", epoch=wanted.pool.epoch)
-    is_overtaken = wanted.pool.sequence > said.sequence
-    # After everything was told, a difference lasts until leases end: asking again does not help.
-    wants_full = bool(wanted.pool.wants_full) and not said.is_full
-    return is_overtaken or wants_full or wanted.digest() != said.wanted_digest
-
-
-def _answer(door: Door, wanted: Wanted, sent: dict[int, LeaseBody], said: Sync) -> SyncAnswer:
-    policy = door.policy
-    return SyncAnswer(
-        incarnation=wanted.incarnation,
-        epoch=wanted.pool.epoch,
-        sequence=said.sequence,
-        wanted_digest=wanted.digest(),
-        wants_full=bool(wanted.pool.wants_full) and not said.is_full,
-        leases=[
-            WantedLease(
-                lease=encode("lease", each.id),
-                token=each.token,
-                until=each.until,
-                body=sent.get(each.id),
-            )
-            for each in wanted.leases
-        ],
-        stops=list(wanted.stops),
-        forget=list(wanted.forget),
-        drain=bool(wanted.pool.is_draining),
-        renew_for_s=wanted.pool.renew_for_s,
-        next_poll_ms=policy.busy_poll_ms if wanted.is_busy else policy.poll_s * MILLI,
-    )
 
 
 def _spend(door: Door, token: str) -> int | None:
@@ -190,23 +203,10 @@ def _spent_by(door: Door, asked: dict[str, str], key: str | None) -> int:
     return found
 
 
-def _check_key(text: str) -> None:
+def _check_key(text: str) -> Ed25519PublicKey:
     try:
-        is_key = len(base64.b64decode(text, validate=True)) == _KEY_BYTES
-    except (binascii.Error, ValueError):
-        is_key = False
-    if not is_key:
+        return public_key(text)
+    except ValueError:
         message = "write the raw 32 bytes of an Ed25519 public key in base64"
-        raise Wrong(422, "bad_request", errors=[FieldError(field="public_key", message=message)])
-
-
-def _check_leases(message: Sync) -> None:
-    """Refuse ids that no round could read: the decider believes what it takes."""
-    said = [("leases", each.lease) for each in message.leases]
-    said += [("declines", each.lease) for each in message.declines]
-    for field, lease in [*said, *(("known", each) for each in message.known)]:
-        try:
-            decode("lease", lease)
-        except ValueError as error:
-            errors = [FieldError(field=field, message=str(error))]
-            raise Wrong(422, "bad_request", errors=errors) from None
+        errors = [FieldError(field="public_key", message=message)]
+        raise Wrong(422, "bad_request", errors=errors) from None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from sqlalchemy import Engine
+from starlette.routing import Route
 
 import intertie
 from intertie.api import (
@@ -13,20 +14,36 @@ from intertie.api import (
     books,
     contract,
     jobs,
+    metrics,
     network,
+    operations,
     parties,
     problems,
     quotes,
+    webhooks,
     work,
 )
 from intertie.api.door import make_door
 from intertie.api.limits import BodyLimits
+from intertie.api.overload import Overload
 from intertie.control.wake import Wake
 from intertie.store import reading
 from intertie.store.loading import load_policy
 
 PREFIX = "/v1"
-ROUTERS = (network, quotes, jobs, work, books, parties, agents, attempts, blobs)
+ROUTERS = (
+    network,
+    quotes,
+    jobs,
+    work,
+    books,
+    parties,
+    agents,
+    attempts,
+    blobs,
+    webhooks,
+    operations,
+)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -42,11 +59,20 @@ def create_app(engine: Engine, wake: Wake, data: Path) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.is_draining = False
     app.state.door = make_door(engine, wake, data, facts, policy)
     app.add_middleware(BodyLimits)
+    app.add_middleware(Overload)
+    app.add_middleware(metrics.Metered)
     problems.install(app)
+    # Most requests are syncs: they are found first, and by one look. (FastAPI would try every
+    # router twice: measured, that cost more than all the rest of a sync.)
+    app.router.routes.insert(
+        0, Route(f"{PREFIX}/agents/{{agent}}/sync", agents.sync, methods=["POST"])
+    )
     for room in ROUTERS:
         app.include_router(room.router, prefix=PREFIX)
+    app.include_router(metrics.router)
     # The console may stand on the same app: what is unknown under /v1 must not fall through to it.
     app.add_api_route(PREFIX + "/{path:path}", _unknown, methods=_METHODS, include_in_schema=False)
     app.openapi = lambda: contract.document(app)  # type: ignore[method-assign]

@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from intertie.api import tickets
 from intertie.api.door import Door
+from intertie.api.kept import requests_of
 from intertie.model.ids import encode
 from intertie.model.job import Job, Manifest, Task
 from intertie.model.lease import Lease
@@ -17,7 +18,7 @@ def bodies(connection: Connection, door: Door, leases: list[Lease]) -> dict[int,
     if not leases:
         return {}
     tasks = reading.by_id(connection, Task, (lease.task for lease in leases))
-    requests = reading.documents(connection, "request", (lease.job for lease in leases))
+    requests = requests_of(connection, door, (lease.job for lease in leases))
     saved = reading.documents(connection, "checkpoint", tasks)
     jobs = reading.by_id(connection, Job, (lease.job for lease in leases))
     projects = reading.documents(connection, "project", (lease.project for lease in leases))

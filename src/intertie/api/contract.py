@@ -7,10 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.routing import compile_path
 
 from intertie.api.examples import EXAMPLES
 from intertie.wire.base import Problem
+from intertie.wire.sync import Sync
 
 PROBLEM_TYPE = "application/problem+json"
 Responses = dict[int | str, dict[str, Any]]
@@ -29,7 +31,8 @@ ABOUT = """The open compute network. Ids look like `job-000c`; money is whole mi
 `application/problem+json`; a refusal says why and names the smallest change that would help.
 `Accept-Language: en` or `zh-CN` chooses the language of texts."""
 
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_SCHEMAS = "#/components/schemas/"
+_PROBLEM = {"$ref": f"{_SCHEMAS}Problem"}
 _WHY = {
     401: "The token, the signature or the enrolment token is missing or unknown.",
     403: "The token may not do that; the detail says which role is needed.",
@@ -39,7 +42,8 @@ _WHY = {
     416: "The range is not there.",
     422: "A field is wrong, or the network refuses and says why.",
     500: "The network made a mistake; the detail has the number under which it was noted.",
-    503: "No round came in time. Asking again with the same key is safe.",
+    429: "The project asks faster than its share; `Retry-After` says when to come again.",
+    503: "No round came in time, or too much is asked. Asking again with the same key is safe.",
 }
 
 
@@ -48,6 +52,17 @@ def problems(*statuses: int) -> Responses:
     return {
         status: {"model": Problem, "description": _WHY.get(status, HTTPStatus(status).phrase)}
         for status in (*statuses, 500)
+    }
+
+
+def signed_body(model: str) -> dict[str, Any]:
+    """Return what documents a route that reads and checks an agent's signed body by itself."""
+    body = {"schema": {"$ref": f"{_SCHEMAS}{model}"}}
+    agent = {"name": "agent", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "parameters": [agent],
+        "requestBody": {"required": True, "content": {"application/json": body}},
+        "security": [{"signature": []}],
     }
 
 
@@ -75,6 +90,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         for path, operations in found["paths"].items():
             for method, operation in operations.items():
                 _mend(operation, f"{method}_{path}")
+        found["components"]["schemas"] |= _schemas_of(Sync)
         for name, example in EXAMPLES.items():
             found["components"]["schemas"][name]["examples"] = [example]
         for unused in ("HTTPValidationError", "ValidationError"):
@@ -91,6 +107,13 @@ def methods_at(app: FastAPI, path: str) -> set[str]:
         if _shape(template).match(path)
         for method in operations
     }
+
+
+def _schemas_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schemas of a model, and of all it is made of, by name."""
+    schema = model.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
+    parts: dict[str, Any] = schema.pop("$defs", {})
+    return parts | {model.__name__: schema}
 
 
 @cache

@@ -1,38 +1,42 @@
 """What every route of a door stands on: the store, the wake-ups, blobs, logs and threads."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import Depends, Header
 from sqlalchemy import Engine
 from starlette.requests import HTTPConnection
 
 from intertie.api.bells import Bell
-from intertie.api.marks import pool_marks
-from intertie.api.rounds import MarkedRounds, Rounds
+from intertie.api.overload import Gate
+from intertie.api.rounds import Rounds
 from intertie.api.speech import language_of
-from intertie.control.waiting import ask
+from intertie.control.waiting import Asked, Clerk
 from intertie.control.wake import Wake
 from intertie.model.policy import Policy
+from intertie.model.request import Request
 from intertie.store.blobs import BlobStore
 from intertie.store.logs import LogStore
 from intertie.store.reading import NetworkFacts
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Asked = tuple[int, dict[str, Any]]
-
-WAITING_MAX = 400
 READING_MAX = 24
 
 
 @dataclass(frozen=True)
 class Door:
-    """One door. `waiting` holds threads that wait for a round, `reading` those that read."""
+    """One door. `reading` holds the threads that read the store; nobody waits in a thread.
+
+    `keys` are the public keys of agents by pool: they never change. `bearers` is who holds a
+    token, by the token's hash, with the instant (s, monotonic) until which that is believed.
+    `requests` are those of the jobs that were asked for lately.
+    """
 
     engine: Engine
     wake: Wake
@@ -40,18 +44,21 @@ class Door:
     policy: Policy
     blobs: BlobStore
     logs: LogStore
+    clerk: Clerk
     rounds: Rounds
-    pools: MarkedRounds
+    gate: Gate
     printed: Bell
-    waiting: CapacityLimiter
     reading: CapacityLimiter
+    keys: dict[int, Ed25519PublicKey] = field(default_factory=dict)
+    bearers: dict[str, tuple[str, int, float]] = field(default_factory=dict)
+    requests: dict[int, Request] = field(default_factory=dict)
 
     async def ask(
         self, kind: str, actor: int, body: dict[str, Any], key: str | None = None
     ) -> Asked:
-        """Append an inbox row and return its id and answer; raises what `control.ask` raises."""
-        errand = partial(ask, self.engine, self.wake, kind, actor, body, key)
-        return await to_thread.run_sync(errand, limiter=self.waiting, abandon_on_cancel=True)
+        """Append an inbox row and return its id and answer; raises what `Clerk.ask` raises."""
+        await self.rounds.ready()
+        return await self.clerk.ask(kind, actor, body, key)
 
     def close(self) -> None:
         """Answer every long poll and end every stream; call it when the process is to end."""
@@ -66,7 +73,8 @@ def make_door(
     engine: Engine, wake: Wake, data: Path, network: NetworkFacts, policy: Policy
 ) -> Door:
     """Return the door of a data folder."""
-    rounds = Rounds(engine, wake)
+    clerk = Clerk(engine, wake)
+    rounds = Rounds(engine, wake, clerk)
     return Door(
         engine=engine,
         wake=wake,
@@ -74,10 +82,10 @@ def make_door(
         policy=policy,
         blobs=BlobStore(data),
         logs=LogStore(data),
+        clerk=clerk,
         rounds=rounds,
-        pools=MarkedRounds(engine, rounds, pool_marks),
+        gate=Gate(policy, rounds),
         printed=Bell(),
-        waiting=CapacityLimiter(WAITING_MAX),
         reading=CapacityLimiter(READING_MAX),
     )
 
@@ -88,8 +96,16 @@ def door_of(request: HTTPConnection) -> Door:
     return found
 
 
-TheDoor = Annotated[Door, Depends(door_of)]
-Language = Annotated[str, Depends(language_of)]
+async def _door(request: HTTPConnection) -> Door:  # what is not async costs a thread each time
+    return door_of(request)
+
+
+async def _language(request: HTTPConnection) -> str:
+    return language_of(request)
+
+
+TheDoor = Annotated[Door, Depends(_door)]
+Language = Annotated[str, Depends(_language)]
 Key = Annotated[
     str | None,
     Header(

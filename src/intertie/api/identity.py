@@ -1,8 +1,8 @@
 """Who knocks: bearers by role, agents by signature, attempts by their short tokens."""
 
 import base64
-import binascii
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,9 +18,10 @@ from intertie.control.clock import now_ms
 from intertie.model.ids import decode
 from intertie.model.lease import Lease
 from intertie.store import reading
-from intertie.store.appending import find_credential
+from intertie.store.appending import find_credential, hash_of
 
 OPERATOR, PROJECT, PROVIDER = "operator", "project", "provider"
+BELIEVED_S = 10.0
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="intertie"'}
 
 _SCHEME = HTTPBearer(
@@ -58,13 +59,17 @@ class Holder:
     lease: Lease | None = None
 
 
-def needs(*roles: str) -> Callable[[Door, Credentials], Bearer]:
+def needs(*roles: str) -> Callable[[Door, Request, Credentials], Awaitable[Bearer]]:
     """Return the dependency that lets only these roles in."""
 
-    def bearer(door: TheDoor, given: Annotated[Credentials, Security(_SCHEME)]) -> Bearer:
-        found = _bearer(door, given)
+    async def bearer(
+        door: TheDoor, request: Request, given: Annotated[Credentials, Security(_SCHEME)]
+    ) -> Bearer:
+        found = await _bearer(door, given)
         if found.role not in roles:
             raise Wrong(403, "not_allowed", "needs_role", roles=", ".join(roles), role=found.role)
+        if request.method == "POST" and found.role == PROJECT:
+            door.gate.take(found.subject)
         return found
 
     return bearer
@@ -78,12 +83,12 @@ def number_of(noun: str, text: str) -> int:
         raise Wrong(404, "bad_id", "bad_id", id=text, noun=noun) from None
 
 
-def holder(door: TheDoor, given: Annotated[Credentials, Security(_SCHEME)]) -> Holder:
+async def holder(door: TheDoor, given: Annotated[Credentials, Security(_SCHEME)]) -> Holder:
     """Return who may move blobs: a project, or an attempt for its project."""
     if given is not None and given.credentials.startswith(tickets.PREFIX):
-        lease = _attempt(door, given)
+        lease = await door.run(_attempt, door, given)
         return Holder(lease.project, lease)
-    found = _bearer(door, given)
+    found = await _bearer(door, given)
     if found.role != PROJECT:
         raise Wrong(403, "not_allowed", "needs_role", roles=PROJECT, role=found.role)
     return Holder(found.subject)
@@ -111,33 +116,45 @@ async def signed(
     """Return the number of the pool whose key signed this very request."""
     pool = number_of("agent", agent)
     body = await request.body()
-    key = await door.run(_public_key, door, pool)
+    key = door.keys.get(pool)
     if key is None:
-        raise not_found("agent", agent)
-    if not is_signed(key, signature or "", request.method, request.url.path, body):
+        known = await door.run(_public_key, door, pool)
+        if known is None:
+            raise not_found("agent", agent)
+        key = door.keys[pool] = public_key(known)
+    if not is_signed(key, signature or "", request.method, request.scope["path"], body):
         raise Wrong(401, "bad_signature", "bad_signature", headers=_CHALLENGE)
     return pool
 
 
-def is_signed(key: str, signature: str, method: str, path: str, body: bytes) -> bool:
-    """Return whether a signature fits method, path and body under an Ed25519 key, all base64."""
+def public_key(text: str) -> Ed25519PublicKey:
+    """Return the Ed25519 key whose raw bytes a base64 text holds; ValueError if it holds none."""
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
+
+
+def is_signed(key: Ed25519PublicKey, signature: str, method: str, path: str, body: bytes) -> bool:
+    """Return whether a signature (base64) fits method, path and body under a key."""
     try:
-        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True))
-        public.verify(
-            base64.b64decode(signature, validate=True), f"{method} {path}\n".encode() + body
-        )
-    except (InvalidSignature, binascii.Error, ValueError):
+        signed = base64.b64decode(signature, validate=True)
+        key.verify(signed, f"{method} {path}\n".encode() + body)
+    except (InvalidSignature, ValueError):
         return False
     return True
 
 
-def _bearer(door: Door, given: Credentials) -> Bearer:
+async def _bearer(door: Door, given: Credentials) -> Bearer:
+    """Return who holds a token; what was found is believed for a while, what was not never is."""
     if given is None:
         raise Wrong(401, "no_token", "no_token", headers=_CHALLENGE)
-    found = find_credential(door.engine, given.credentials)
+    name, now_s = hash_of(given.credentials), time.monotonic()
+    known = door.bearers.get(name)
+    if known is not None and now_s < known[2]:
+        return Bearer(known[0], known[1])
+    found = await door.run(find_credential, door.engine, given.credentials)
     if found is None or found[0] not in (OPERATOR, PROJECT, PROVIDER):
         challenge = {"WWW-Authenticate": f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'}
         raise Wrong(401, "bad_token", "bad_token", headers=challenge)
+    door.bearers[name] = (*found, now_s + BELIEVED_S)
     return Bearer(*found)
 
 

@@ -25,26 +25,10 @@ Names = dict[int, tuple[str, str]]
 
 def job_views(connection: Connection, jobs: list[Job]) -> list[JobView]:
     """Return jobs with what their tasks and leases do now; a list leaves the specs out."""
-    column, numbers = reading.column, [job.id for job in jobs]
+    numbers = [job.id for job in jobs]
     requests = reading.documents(connection, "request", numbers)
     projects = reading.documents(connection, "project", (job.project for job in jobs))
-    states = reading.sums(connection, Task, ("job", "state"), (), column(Task, "job").in_(numbers))
-    running = reading.sums(
-        connection,
-        Lease,
-        ("job", "pool"),
-        (),
-        column(Lease, "job").in_(numbers),
-        column(Lease, "state").in_(_RUNNING),
-    )
-    names = reading.pool_names(connection) if running else {}
-    tasks: dict[int, dict[str, int]] = defaultdict(dict)
-    for (job, state), (count,) in sorted(states.items()):
-        tasks[job][TaskState(state).name.lower()] = count
-    providers: dict[int, dict[str, int]] = defaultdict(dict)
-    for (job, pool), (count,) in sorted(running.items()):
-        name = names[pool][0]
-        providers[job][name] = providers[job].get(name, 0) + count
+    tasks, providers = _doing(connection, numbers)
     return [
         _job(
             job,
@@ -63,10 +47,42 @@ def job_view(connection: Connection, job: Job) -> JobView:
     return job_views(connection, [job])[0].model_copy(update={"spec": spec})
 
 
-def task_views(connection: Connection, job: Job, tasks: list[Task]) -> list[TaskView]:
-    """Return tasks with every attempt at them."""
+def submitted_view(connection: Connection, job: Job, name: str, spec: dict[str, Any]) -> JobView:
+    """Return a job whose name and spec whoever submits it has just said: they are not read."""
+    project = reading.document(connection, "project", job.project).name
+    tasks, providers = _doing(connection, [job.id])
+    view = _job(job, name, project, tasks.get(job.id, {}), providers.get(job.id, {}))
+    return view.model_copy(update={"spec": spec})
+
+
+def _doing(
+    connection: Connection, jobs: list[int]
+) -> tuple[dict[int, dict[str, int]], dict[int, dict[str, int]]]:
+    """Return for each job how many tasks are in each state, and run at each provider."""
     column = reading.column
-    request: Request = reading.document(connection, "request", job.id)
+    states = reading.sums(connection, Task, ("job", "state"), (), column(Task, "job").in_(jobs))
+    running = reading.sums(
+        connection,
+        Lease,
+        ("job", "pool"),
+        (),
+        column(Lease, "job").in_(jobs),
+        column(Lease, "state").in_(_RUNNING),
+    )
+    names = reading.pool_names(connection) if running else {}
+    tasks: dict[int, dict[str, int]] = defaultdict(dict)
+    for (job, state), (count,) in sorted(states.items()):
+        tasks[job][TaskState(state).name.lower()] = count
+    providers: dict[int, dict[str, int]] = defaultdict(dict)
+    for (job, pool), (count,) in sorted(running.items()):
+        name = names[pool][0]
+        providers[job][name] = providers[job].get(name, 0) + count
+    return tasks, providers
+
+
+def task_views(connection: Connection, request: Request, tasks: list[Task]) -> list[TaskView]:
+    """Return tasks of one request with every attempt at them."""
+    column = reading.column
     leases = reading.rows(connection, Lease, column(Lease, "task").in_([task.id for task in tasks]))
     nodes = node_names(connection, leases)
     names = reading.pool_names(connection)

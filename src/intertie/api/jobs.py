@@ -2,24 +2,24 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from intertie.api.contract import problems
 from intertie.api.door import Door, Key, Language, TheDoor
 from intertie.api.identity import PROJECT, Bearer, Project, ProjectOrOperator, number_of
-from intertie.api.job_views import job_view, job_views
+from intertie.api.job_views import job_view, job_views, submitted_view
 from intertie.api.pages import After, Limit, after_number, page
 from intertie.api.problems import not_found
 from intertie.api.receipt_views import receipt
 from intertie.api.speech import spoken_pools, spoken_refusal
-from intertie.api.submitting import missing_blob, quote_of, request_of
+from intertie.api.submitting import missing_blob, plain_request, quote_of, request_of
 from intertie.api.why_views import why_view
 from intertie.control.clock import now_ms
 from intertie.control.waiting import NotDecided
 from intertie.model.ids import encode
 from intertie.model.job import Job, Rejected
-from intertie.model.plain import from_plain, to_plain
+from intertie.model.plain import from_plain
 from intertie.model.refusal import Refusal
 from intertie.model.request import Request as Asked
 from intertie.model.states import JobState
@@ -53,8 +53,8 @@ async def submit(
     asked = request_of(message.spec, quote_of(message.quote), door.policy)
     if asked.workdir and not await door.run(owns_blob, door.engine, asked.workdir, bearer.subject):
         raise missing_blob(asked.workdir)
-    body = {
-        "request": to_plain(asked),
+    body: dict[str, Any] = {
+        "request": plain_request(asked),
         "option": message.option or "",
         "spec": message.spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
     }
@@ -64,7 +64,7 @@ async def submit(
         view = await door.run(_waiting, door, bearer, waits.number, asked)
         where = str(request.url_for("see_job", job=view.id).path)
         return JSONResponse(plain(view), 202, {"Location": where})
-    return await door.run(_see, door, bearer, encode("job", number))
+    return await door.run(_submitted, door, number, asked.name, body["spec"])
 
 
 @router.get("/jobs", summary="List jobs, newest first", responses=problems(401, 403, 422))
@@ -179,6 +179,15 @@ def _see(door: Door, bearer: Bearer, job: str) -> JobView:
         fresh = reading.find(connection, Job, known.id)
         assert fresh is not None, "jobs are never deleted"
         return job_view(connection, fresh)
+
+
+def _submitted(door: Door, number: int, name: str, spec: dict[str, Any]) -> Response:
+    """Answer in this thread: a spec may hold the values of a hundred thousand tasks."""
+    with reading.snapshot(door.engine) as connection:
+        job = reading.find(connection, Job, number)
+        assert job is not None, "the round that took the row made the job"
+        view = submitted_view(connection, job, name, spec)
+    return Response(view.model_dump_json(), 201, media_type="application/json")
 
 
 def _waiting(door: Door, bearer: Bearer, number: int, asked: Asked) -> JobView:

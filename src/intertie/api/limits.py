@@ -9,6 +9,7 @@ from intertie.api.problems import Wrong, problem
 from intertie.model.units import MIB
 
 JSON_BYTES_MAX = 1 * MIB
+SPEC_BYTES_MAX = 32 * MIB  # the values of 100 000 tasks
 SYNC_BYTES_MAX = 32 * MIB
 LOG_PIECE_BYTES_MAX = 16 * MIB
 
@@ -16,6 +17,7 @@ _LIMITS: tuple[tuple[re.Pattern[str], int | None], ...] = (
     (re.compile(r"^/v1/blobs/"), None),  # the route counts for itself
     (re.compile(r"^/v1/agents/[^/]+/attempts/"), LOG_PIECE_BYTES_MAX),
     (re.compile(r"^/v1/agents/[^/]+/"), SYNC_BYTES_MAX),
+    (re.compile(r"^/v1/(jobs|quotes)$"), SPEC_BYTES_MAX),
     (re.compile(r"^/v1/"), JSON_BYTES_MAX),
 )
 

@@ -1,6 +1,8 @@
 """Is the network there, who am I, and what is on offer."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 import intertie
 from intertie.api.contract import problems
@@ -8,7 +10,9 @@ from intertie.api.door import TheDoor
 from intertie.api.identity import OPERATOR, Anyone
 from intertie.api.pages import After, Limit, after_number, page
 from intertie.api.party_views import offer_views
+from intertie.api.problems import Wrong
 from intertie.control.clock import now_ms
+from intertie.control.leadership import led
 from intertie.model.ids import decode, encode
 from intertie.store import reading
 from intertie.wire.base import Page
@@ -26,11 +30,10 @@ def see_health(door: TheDoor) -> HealthView:
     """Liveness is the answer itself; `is_ready` says whether rounds take what is asked."""
     with reading.snapshot(door.engine) as connection:
         number, at = reading.last_round(connection)
-        waiting_at = reading.oldest_waiting_at(connection)
+        reason, waiting_ms = _why_not(connection)
         network = reading.network_facts(connection)
-    waiting_ms = max(0, now_ms() - waiting_at) if waiting_at is not None else 0
     return HealthView(
-        is_ready=waiting_ms < SILENT_MS,
+        is_ready=not reason,
         network=network.name,
         version=intertie.__version__,
         incarnation=network.incarnation,
@@ -38,6 +41,42 @@ def see_health(door: TheDoor) -> HealthView:
         round_at=at or None,
         waiting_ms=waiting_ms,
     )
+
+
+@router.get(
+    "/health/ready",
+    tags=["network"],
+    summary="Whether this door should get traffic",
+    responses=problems(503),
+)
+def see_ready(door: TheDoor, request: Request) -> HealthView:
+    """For load balancers: 200 while the database answers, somebody leads and rounds are taken.
+
+    503 otherwise, and once the door was told to end.
+    """
+    if request.app.state.is_draining:
+        raise _not_ready("draining")
+    try:
+        with reading.snapshot(door.engine) as connection:
+            reason, _ = _why_not(connection)
+    except SQLAlchemyError:
+        reason = "database_away"
+    if reason:
+        raise _not_ready(reason)
+    return see_health(door)
+
+
+def _not_ready(reason: str) -> Wrong:
+    return Wrong(503, reason, headers={"Retry-After": "1"})
+
+
+def _why_not(connection: Connection) -> tuple[str, int]:
+    """Return why rounds do not take what is asked, if so, and the age of the oldest ask (ms)."""
+    waiting_at = reading.oldest_waiting_at(connection)
+    waiting_ms = 0 if waiting_at is None else max(0, now_ms() - waiting_at)
+    if not led(connection).left_ms:
+        return "no_leader", waiting_ms
+    return ("rounds_stalled" if waiting_ms >= SILENT_MS else ""), waiting_ms
 
 
 @router.get(

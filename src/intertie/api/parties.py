@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from intertie.api.bounds import check_numbers
 from intertie.api.contract import problems
-from intertie.api.door import Asked, Door, Key, TheDoor
+from intertie.api.door import Door, Key, TheDoor
 from intertie.api.identity import (
     PROJECT,
     PROVIDER,
@@ -21,6 +21,7 @@ from intertie.api.pages import After, Limit, after_number, page
 from intertie.api.party_views import project_views, provider_views
 from intertie.api.problems import not_found
 from intertie.control.bootstrap import make_token
+from intertie.control.waiting import Asked
 from intertie.model.ids import encode
 from intertie.model.parties import Project, Provider
 from intertie.store import reading

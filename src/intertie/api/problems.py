@@ -1,25 +1,26 @@
 """Every "no" of a door as application/problem+json, in the language of whoever asked."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from intertie.api.faults import faults_of, is_bad_json
 from intertie.api.speech import language_of, spoken, spoken_pools, spoken_refusal
+from intertie.control.logs import log
+from intertie.control.metrics import DOOR_REFUSALS
 from intertie.control.waiting import NotDecided, Refused
 from intertie.model.refusal import Refusal
 from intertie.store.appending import KeyReused
+from intertie.store.patience import is_away
 from intertie.wire.base import FieldError, Problem, plain
 
 PROBLEM_TYPE = "application/problem+json"
-_LOG = logging.getLogger("intertie.api")
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -51,6 +52,7 @@ def not_found(noun: str, known_as: str) -> Wrong:
 def problem(request: Request, wrong: Wrong) -> Response:
     """Return the answer for one "no"."""
     lang = language_of(request)
+    DOOR_REFUSALS.labels(wrong.refusal.code if wrong.refusal else wrong.code).inc()
     body = Problem(
         type=f"/problems/{wrong.code}",
         title=spoken(lang, f"problem.{wrong.code}"),
@@ -72,7 +74,8 @@ def problem(request: Request, wrong: Wrong) -> Response:
 def refused_status(refusal: Refusal) -> tuple[int, str]:
     """Return the status and code under which a refusal of a round travels."""
     if refusal.code == "fenced_out":
-        return 409, "fenced_out"
+        is_newer = int(refusal.values["now"]) > int(refusal.values["epoch"])
+        return 409, "fenced_out" if is_newer else "session_unknown"
     if refusal.code == "name_taken":
         return 409, "conflict"
     return 422, "refused"
@@ -87,6 +90,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(KeyReused, _key_reused)
     app.add_exception_handler(UnicodeEncodeError, _no_text)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(DBAPIError, _store)
     app.add_exception_handler(Exception, _unknown)
 
 
@@ -134,7 +138,16 @@ async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=400)  # nobody is there to read it
 
 
+async def _store(request: Request, error: Exception) -> Response:
+    """A database that goes away in the middle of an answer comes back: it may be asked again."""
+    assert isinstance(error, DBAPIError)
+    if not is_away(error):
+        return await _unknown(request, error)
+    return problem(request, Wrong(503, "unavailable", headers={"Retry-After": "1"}))
+
+
 async def _unknown(request: Request, error: Exception) -> Response:
-    number = uuid4().hex[:12]
-    _LOG.error("%s %s failed (%s)", request.method, request.url.path, number, exc_info=error)
-    return problem(request, Wrong(500, "internal", "internal", id=number))
+    number = request.scope["request_id"]
+    log.error("failed", method=request.method, path=request.url.path, exc_info=error)
+    headers = {"X-Intertie-Request": number}
+    return problem(request, Wrong(500, "internal", "internal", headers=headers, id=number))

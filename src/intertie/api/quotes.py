@@ -8,9 +8,8 @@ from intertie.api.identity import PROJECT, Bearer, Project, ProjectOrOperator, n
 from intertie.api.pages import After, Limit, after_number, page
 from intertie.api.problems import not_found
 from intertie.api.quote_views import quote_views
-from intertie.api.submitting import request_of
+from intertie.api.submitting import plain_request, request_of
 from intertie.model.ids import encode
-from intertie.model.plain import to_plain
 from intertie.model.quote import Quote
 from intertie.store import reading
 from intertie.wire.base import Page
@@ -30,7 +29,7 @@ async def ask_quote(
 ) -> QuoteView:
     """Every way to run the job, which is cheapest, soonest and chosen, and why others lost."""
     request = request_of(message.spec, 0, door.policy)
-    body = {"request": to_plain(request)}
+    body = {"request": plain_request(request)}
     number, _ = await door.ask("quote", bearer.subject, body, key)
     return await door.run(_see, door, bearer, encode("quote", number), lang)
 

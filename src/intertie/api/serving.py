@@ -1,31 +1,45 @@
-"""A server that ends well: long polls are answered and streams end before it closes."""
+"""A server that ends well: load balancers look elsewhere, who waits is let go, then it closes."""
 
+import asyncio
 import socket
 
 import uvicorn
 from fastapi import FastAPI
 
-# What is left after the door has let everybody go: slow uploads, the console's sockets.
-GRACE_S = 2
+from intertie.control.metrics import IS_DRAINING
+
+# For what is under way once the door has let everybody go: longer than a request waits for a round.
+GRACE_S = 12
 
 
 class DoorServer(uvicorn.Server):
-    """Serves one door; told to end, it lets those who wait go first."""
+    """Serves one door. Told to end, it first says for `notice_s` that it is not ready any more.
 
-    def __init__(self, app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> None:
+    So a load balancer stops sending before anything is refused; then long polls and streams are
+    let go, requests under way are finished, and the process ends.
+    """
+
+    def __init__(
+        self, app: FastAPI, host: str = "127.0.0.1", port: int = 0, notice_s: float = 0
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
+                log_config=None,
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
-        self._door = app.state.door
+        self._app = app
+        self._notice_s = notice_s
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the door on the event loop, then the server."""
-        self._door.close()
+        """Drain on the event loop, then close the server."""
+        self._app.state.is_draining = True
+        IS_DRAINING.set(1)
+        await asyncio.sleep(self._notice_s)
+        self._app.state.door.close()
         await super().shutdown(sockets)

@@ -1,10 +1,13 @@
 """From a spec on the wire to the request that a round takes."""
 
+from dataclasses import replace
 from math import prod
+from typing import Any
 
 from intertie.api.bounds import NUMBER_MAX
 from intertie.api.problems import Wrong
 from intertie.model.ids import decode
+from intertie.model.plain import to_plain
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal, Relaxation
 from intertie.model.request import Request
@@ -19,6 +22,15 @@ def request_of(spec: JobSpec, quote: int, policy: Policy) -> Request:
     for at, job in enumerate(spec.after):
         _number("job", job, f"spec.after.{at}")
     return spec.to_request(quote)
+
+
+def plain_request(asked: Request) -> dict[str, Any]:
+    """Return a request as plain data; the values of its tasks, of which there may be many, as is.
+
+    They are tuples of texts, which JSON holds as lists.
+    """
+    plain: dict[str, Any] = to_plain(replace(asked, values=()))
+    return plain | {"values": asked.values}
 
 
 def quote_of(text: str | None) -> int:

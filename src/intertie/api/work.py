@@ -14,6 +14,7 @@ from intertie.api.door import Door, Language, TheDoor
 from intertie.api.identity import Bearer, ProjectOrOperator
 from intertie.api.job_views import event_views, file_views, task_views
 from intertie.api.jobs import find_job
+from intertie.api.kept import requests_of
 from intertie.api.pages import After, Limit, page
 from intertie.api.problems import Wrong, not_found
 from intertie.api.streams import EVENT_STREAM, follow_events, follow_log
@@ -46,10 +47,11 @@ def list_tasks(
             connection,
             Task,
             column(Task, "job") == known.id,
-            column(Task, "index") > since,
-            limit=limit + 1,
+            # Indexes have no gaps, so a page is a range: the other tasks are not looked at.
+            column(Task, "index").between(since + 1, since + 1 + limit),
         )
-        views = task_views(connection, known, found[:limit])
+        request = requests_of(connection, door, [known.id])[known.id]
+        views = task_views(connection, request, found[:limit])
     return page(found, limit, views, lambda task: str(task.index))
 
 

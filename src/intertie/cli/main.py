@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from intertie.cli import agents, books, jobs, market, network, operating, parties, run
+from intertie.cli import agents, books, jobs, market, network, operating, parties, run, webhooks
 from intertie.cli.commands import Command, build, startup_language
 from intertie.cli.exits import BAD_INPUT
 
@@ -32,6 +32,11 @@ COMMANDS = (
     Command("projects add", parties.projects_add, "market"),
     Command("projects top-up", parties.projects_top_up, "market"),
     Command("projects block", parties.projects_block, "market"),
+    Command("webhook", webhooks.show, "market"),
+    Command("webhook list", webhooks.show, "market"),
+    Command("webhook add", webhooks.add, "market"),
+    Command("webhook remove", webhooks.remove, "market"),
+    Command("webhook test", webhooks.test, "market"),
     Command("ledger check", books.check, "market"),
     Command("ledger show", books.show, "market"),
     Command("agent run", agents.run, "supply"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,18 @@ DatabaseOption = Annotated[
         "--database", help="cli.option.database", metavar="URL", envvar="INTERTIE_DATABASE"
     ),
 ]
+
+
+class Level(StrEnum):
+    """The least important log lines that are written."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+LevelOption = Annotated[Level, typer.Option("--log-level", help="cli.option.log_level")]
 
 
 def init(
@@ -73,19 +86,31 @@ def serve(
     has_console: Annotated[
         bool, typer.Option("--console/--no-console", help="cli.option.console")
     ] = True,
+    notice: Annotated[
+        float, typer.Option("--drain-notice", help="cli.option.notice", min=0, metavar="SECONDS")
+    ] = 0,
+    level: LevelOption = Level.info,
 ) -> None:
     """Run a door until it is told to end. Any number of them share a database and a folder."""
     from intertie.cli import roles
 
     place = _ready(session, data, database)
-    roles.serve(place, port, host, has_console)
+    roles.serve(place, roles.Listening(port, host, has_console, notice), level.value)
 
 
-def decide(session: Session, data: DataOption = None, database: DatabaseOption = None) -> None:
+def decide(
+    session: Session,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", help="cli.option.metrics_port", min=0)
+    ] = 0,
+    level: LevelOption = Level.info,
+) -> None:
     """Run a decider until it is told to end: it leads, or follows who leads."""
     from intertie.cli import roles
 
-    roles.decide(_ready(session, data, database))
+    roles.decide(_ready(session, data, database), metrics_port, level.value)
 
 
 def migrate(

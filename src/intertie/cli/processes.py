@@ -1,7 +1,6 @@
 """Child processes: how they are started, watched and ended, and what a child runs."""
 
 import ctypes
-import logging
 import os
 import signal
 import subprocess
@@ -103,17 +102,16 @@ def main(words: Sequence[str]) -> int:
     `serve DATA PORT [DATABASE]`, `decide DATA [DATABASE]` or `agent SETTINGS`.
     """
     _end_with_parent()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     role, folder, *more = words
     if role == "agent":
         from intertie.agent.main import run
         from intertie.agent.settings import read_settings
 
         return run(read_settings(Path(folder)))
-    from intertie.cli.roles import Place, decide, serve
+    from intertie.cli.roles import Listening, Place, decide, serve
 
     if role == "serve":
-        serve(Place.of(Path(folder), *more[1:]), int(more[0]))
+        serve(Place.of(Path(folder), *more[1:]), Listening(int(more[0])))
     else:
         decide(Place.of(Path(folder), *more))
     return 0

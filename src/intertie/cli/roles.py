@@ -1,11 +1,13 @@
 """What one process of a network does: a door with the console, or a decider."""
 
+import os
 import signal
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True)
@@ -23,41 +25,64 @@ class Place:
         return cls(data, database or database_url(data))
 
 
-def serve(place: Place, port: int, host: str = LOOPBACK, has_console: bool = True) -> None:
+@dataclass(frozen=True)
+class Listening:
+    """Where a door listens. Told to end, it says for `notice_s` that it is not ready any more."""
+
+    port: int
+    host: str = LOOPBACK
+    has_console: bool = True
+    notice_s: float = 0
+
+
+def serve(place: Place, listening: Listening, log_level: str = "info") -> None:
     """Run a door, and the console on it, until the process is told to end."""
+    from intertie.control.logs import configure
+
+    configure("door", log_level)
     from intertie.api.app import create_app
     from intertie.api.serving import DoorServer
     from intertie.control.bootstrap import open_network
+    from intertie.control.metrics import watch_database
     from intertie.control.wake import Wake
 
     engine = open_network(place.database)
-    wake = Wake(place.data, "door")
+    watch_database(engine)
+    wake = Wake(place.data, "door", engine)
     app = create_app(engine, wake, place.data)
-    if has_console:
+    host, port = listening.host, listening.port
+    if listening.has_console:
         from intertie.catalogue.texts import languages, text
         from intertie.console.pages import mount
         from intertie.control.bootstrap import console_secret
 
-        mount(app, f"http://{LOOPBACK}:{port}", text, languages(), console_secret(engine))
+        own = LOOPBACK if host in EVERYWHERE else host
+        mount(app, f"http://{own}:{port}", text, languages(), console_secret(engine))
     try:
-        DoorServer(app, host, port).run()
+        DoorServer(app, host, port, listening.notice_s).run()
     finally:
         wake.close()
         engine.dispose()
 
 
-def decide(place: Place) -> None:
+def decide(place: Place, metrics_port: int = 0, log_level: str = "info") -> None:
     """Run a decider until the process is told to end: it leads, or follows who leads."""
     from intertie.control.kernels import prepare_kernels, warm_kernels
+    from intertie.control.logs import configure
 
+    configure("decider", log_level)
     prepare_kernels()
     from intertie.control.bootstrap import open_network
+    from intertie.control.courier import Courier
     from intertie.control.decider import run
+    from intertie.control.delivering import Reach
+    from intertie.control.metrics import serve_metrics, watch_database
     from intertie.control.wake import Wake
 
     engine = open_network(place.database)
+    watch_database(engine)
     warm_kernels()
-    wake = Wake(place.data, "decider")
+    wake = Wake(place.data, "decider", engine)
     should_stop = threading.Event()
 
     def stop(*_: object) -> None:
@@ -66,8 +91,12 @@ def decide(place: Place) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    end_metrics = serve_metrics(metrics_port) if metrics_port else None
     try:
-        run(engine, wake, should_stop)
+        courier = Courier(engine, wake, Reach.told_by(os.environ))
+        run(engine, wake, should_stop, courier.working)
     finally:
+        if end_metrics is not None:
+            end_metrics()
         wake.close()
         engine.dispose()

@@ -5,6 +5,7 @@ named exception with its fix. It imports `wire/` and `model/` only and stays lig
 must not know how the network decides or stores anything.
 """
 
+from intertie.client.calls import PythonMismatch, RemoteError, RemoteTraceback, Unpicklable
 from intertie.client.errors import (
     BadInput,
     IntertieError,
@@ -15,16 +16,28 @@ from intertie.client.errors import (
     Unreachable,
     WaitTimeout,
 )
+from intertie.client.executor import NetworkExecutor
+from intertie.client.futures import CallFailed, NetworkFuture, RemoteTask
 from intertie.client.network import Intertie
+from intertie.client.progress import Progress
 
 __all__ = [
     "BadInput",
+    "CallFailed",
     "Intertie",
     "IntertieError",
+    "NetworkExecutor",
+    "NetworkFuture",
     "NoAccess",
     "NotFound",
+    "Progress",
+    "PythonMismatch",
     "Refused",
+    "RemoteError",
+    "RemoteTask",
+    "RemoteTraceback",
     "SpecError",
+    "Unpicklable",
     "Unreachable",
     "WaitTimeout",
 ]

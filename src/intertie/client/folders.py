@@ -6,10 +6,11 @@ import re
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from intertie.client.errors import SpecError, problem_of
@@ -31,17 +32,19 @@ class Packed:
 
 
 @contextmanager
-def pack(folder: Path) -> Iterator[Packed]:
+def pack(folder: Path | None, beside: Mapping[str, bytes] | None = None) -> Iterator[Packed]:
     """Pack a folder into a tar.gz: sorted, without times, owners or what .intertieignore names.
 
-    Raise SpecError when it holds more than 2 GiB or a link that leads out of it.
+    `beside` holds files that go into it too, by their paths. Raise SpecError when all that is more
+    than 2 GiB, or for a link that leads out of the folder.
     """
-    members = list(_members(folder))
+    members = list(_members(folder)) if folder else []
     total_bytes = sum(path.lstat().st_size for _, path in members if path.is_file())
+    total_bytes += sum(len(content) for content in (beside or {}).values())
     if total_bytes > SIZE_BYTES_MAX:
         raise _wrong(
-            f"{folder} holds {total_bytes / GIB:.2f} GiB and at most 2 GiB can be sent; "
-            f"name what is not needed in {folder / IGNORE_FILE}"
+            f"it holds {total_bytes / GIB:.2f} GiB and at most 2 GiB can be sent; "
+            f"name what is not needed in {(folder or Path()) / IGNORE_FILE}"
         )
     with tempfile.NamedTemporaryFile(prefix="intertie-", suffix=".tar.gz") as file:
         # mtime=0 and no name: gzip would otherwise write both into its header.
@@ -54,6 +57,10 @@ def pack(folder: Path) -> Iterator[Packed]:
                     _add(tar, name, path)
                 except OSError as error:
                     raise _wrong(f"{path} cannot be read: {error.strerror}") from None
+            for name, content in sorted((beside or {}).items()):
+                info = tarfile.TarInfo(name)
+                info.size, info.mode = len(content), 0o644
+                tar.addfile(info, BytesIO(content))
         file.flush()
         path = Path(file.name)
         yield Packed(path, hash_of(path), path.stat().st_size)

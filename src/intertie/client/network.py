@@ -1,9 +1,10 @@
 """The network as one bearer sees it: every public route as a method."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote as quoted
 
 import httpx
 from pydantic import BaseModel
@@ -26,6 +27,7 @@ from intertie.wire.jobs import (
 )
 from intertie.wire.market import AskQuote, OfferView, QuoteView
 from intertie.wire.money import AccountView, LedgerCheck, TransactionView
+from intertie.wire.operations import OperationsView
 from intertie.wire.parties import (
     BlockProject,
     Created,
@@ -37,6 +39,7 @@ from intertie.wire.parties import (
     TopUp,
     WhoAmI,
 )
+from intertie.wire.webhooks import CreateWebhook, WebhookPing, WebhookView
 
 M = TypeVar("M", bound=BaseModel)
 JobLike = str | JobView
@@ -74,6 +77,10 @@ class Intertie:
 
     def close(self) -> None:
         self._transport.close()
+
+    def another_line(self) -> Transport:
+        """Return a conversation of its own with the same network, for whoever closes it."""
+        return self._transport.another()
 
     def __enter__(self) -> Self:
         return self
@@ -136,12 +143,21 @@ class Intertie:
             chosen["option"] = option
         return self._create("jobs", SubmitJob(spec=asked, **chosen), JobView, key)
 
-    def upload(self, folder: str | Path, on_progress: blobs.OnProgress | None = None) -> str:
-        """Pack a folder and upload it unless the network has it; return its hash."""
-        path = Path(folder)
-        if not path.is_dir():
+    def upload(
+        self,
+        folder: str | Path | None,
+        on_progress: blobs.OnProgress | None = None,
+        *,
+        beside: Mapping[str, bytes] | None = None,
+    ) -> str:
+        """Pack a folder and upload it unless the network has it; return its hash.
+
+        `beside` holds files that go into it too, by their paths.
+        """
+        path = None if folder is None else Path(folder)
+        if path is not None and not path.is_dir():
             raise SpecError(problem_of("bad_spec", f"There is no folder {path}", status=422))
-        with folders.pack(path) as packed:
+        with folders.pack(path, beside) as packed:
             return blobs.upload(self._transport, packed, on_progress)
 
     def job(self, job: JobLike) -> JobView:
@@ -154,6 +170,16 @@ class Intertie:
 
     def tasks(self, job: JobLike) -> Iterator[TaskView]:
         return self._pages(f"jobs/{_id(job)}/tasks", TaskView, {"limit": 500})
+
+    def task(self, job: JobLike, index: int) -> TaskView:
+        """Return one task with every attempt at it."""
+        params = {"limit": 1} | ({"after": index - 1} if index else {})
+        page = self._transport.get(f"jobs/{_id(job)}/tasks", params)
+        for item in page["items"]:
+            if item["index"] == index:
+                return TaskView.model_validate(item)
+        title = f"There is no task {index} in {_id(job)}"
+        raise NotFound(problem_of("not_found", title, status=404))
 
     def wait(
         self, job: JobLike, on_event: OnEvent | None = None, timeout_s: float | None = None
@@ -182,6 +208,12 @@ class Intertie:
         params = {"offset": offset} | ({} if attempt is None else {"attempt": attempt})
         where = f"jobs/{_id(job)}/tasks/{task}/logs"
         return iter([self._transport.ask("GET", where, params=params).text])
+
+    def log_size(self, job: JobLike, task: int = 0) -> int:
+        """Return how many bytes one task has printed."""
+        where = f"jobs/{_id(job)}/tasks/{task}/logs"
+        answer = self._transport.ask("GET", where, params={"offset": 2**62})
+        return int(answer.headers.get(blobs.OFFSET, 0))
 
     def cancel(self, job: JobLike, *, key: str | None = None) -> JobView:
         return self._create(f"jobs/{_id(job)}/cancel", None, JobView, key)
@@ -214,6 +246,10 @@ class Intertie:
             if on_progress:
                 on_progress(count, len(found))
         return paths
+
+    def fetch(self, job: JobLike, task: int, path: str, to: Path) -> None:
+        """Bring one file that a task left to a place."""
+        self._transport.save(f"jobs/{_id(job)}/files/{task}/{quoted(path)}", to)
 
     def receipt(self, job: JobLike) -> Receipt:
         """Return what a job used and cost, from both meters, and where the money went."""
@@ -280,6 +316,26 @@ class Intertie:
         where = f"projects/{self._party('project', project)}/block"
         return self._create(where, BlockProject(is_blocked=is_blocked), ProjectView, key)
 
+    # Webhooks: where a project has its events posted.
+
+    def create_webhook(
+        self, url: str, codes: Iterable[str] = (), *, key: str | None = None
+    ) -> WebhookView:
+        """Have events posted to an address, all or those of some codes; `secret` signs them."""
+        asked = specs.checked(CreateWebhook, {"url": url, "codes": list(codes)})
+        return self._create("webhooks", asked, WebhookView, key)
+
+    def webhooks(self) -> Iterator[WebhookView]:
+        return self._pages("webhooks", WebhookView)
+
+    def remove_webhook(self, webhook: str) -> WebhookView:
+        answer = self._transport.ask("DELETE", f"webhooks/{webhook}")
+        return WebhookView.model_validate_json(answer.content)
+
+    def test_webhook(self, webhook: str) -> WebhookPing:
+        """Have one test message sent now, and return what the receiver answered."""
+        return self._create(f"webhooks/{webhook}/test", None, WebhookPing, None)
+
     # The books.
 
     def accounts(self) -> Iterator[AccountView]:
@@ -297,6 +353,10 @@ class Intertie:
     def health(self) -> HealthView:
         """Return whether the network is there and its decider takes what is asked."""
         return self._one("health", HealthView)
+
+    def operations(self) -> OperationsView:
+        """Return how the network runs: leader, queues, states, money; for operators."""
+        return self._one("operations", OperationsView)
 
     def _one(self, path: str, kind: type[M]) -> M:
         return kind.model_validate(self._transport.get(path))

@@ -48,6 +48,7 @@ class Transport:
             headers["Accept-Language"] = lang
         self.url = _checked_url(url)
         self.sleep = sleep
+        self._known = (token, lang, timeout_s, transport)
         self._http = httpx.Client(
             base_url=self.url,
             headers=headers,
@@ -57,6 +58,10 @@ class Transport:
         )
         # Notebooks never call close; streams may outlive the `Intertie` that began them.
         self._closed_with = weakref.finalize(self, self._http.close)
+
+    def another(self) -> "Transport":
+        """Return a conversation of its own with the same network, as the same bearer."""
+        return Transport(self.url, *self._known, self.sleep)
 
     def close(self) -> None:
         self._closed_with()

@@ -203,5 +203,5 @@ def _pages(role: str) -> list[tuple[str, str]]:
     if role == "project":
         pages.append(("/submit", "nav.submit"))
     if role == "operator":
-        pages.append(("/projects", "nav.projects"))
+        pages += [("/operations", "nav.operations"), ("/projects", "nav.projects")]
     return [*pages, ("/ledger", "nav.ledger")]

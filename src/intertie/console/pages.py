@@ -9,7 +9,7 @@ from nicegui import app as pages_app
 from nicegui import ui
 
 from intertie.client import IntertieError
-from intertie.console import ledger, network, projects
+from intertie.console import ledger, network, operations, projects
 from intertie.console.doors import SEE_OTHER, Doors, take_problem
 from intertie.console.frame import Frame, Visit, begin_page, language_links
 from intertie.console.guard import Guard
@@ -61,6 +61,7 @@ def _add_pages(doors: Doors) -> None:
         ("/submit", "submit.title", SubmitPage),
         ("/ledger", "ledger.title", ledger.build),
         ("/projects", "projects.title", projects.build),
+        ("/operations", "operations.title", operations.build),
     ):
         ui.page(path)(_page(doors, title, build))
     ui.page("/jobs/{job}")(_job_page(doors))

@@ -62,6 +62,7 @@ body { font-family: Roboto, system-ui, "Noto Sans CJK SC", "Noto Sans SC", "Ping
 .console-event-at { color: var(--grey); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .console-charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr));
   gap: 1rem; width: 100%; }
+.console-charts > div { display: flex; flex-direction: column; gap: .4rem; min-width: 0; }
 .console-chart { height: 16rem; width: 100%; }
 .console-sign-in { max-width: 26rem; margin: 12vh auto 0; width: 100%; gap: 1rem; }
 .console-sign-in form { display: flex; flex-direction: column; gap: 1rem; width: 100%; }

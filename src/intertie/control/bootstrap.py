@@ -2,10 +2,12 @@
 
 import json
 import secrets
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from intertie.control.clock import now_ms
 from intertie.model.plain import to_plain
@@ -28,7 +30,8 @@ def open_network(url: str, name: str = "intertie", policy: Policy | None = None)
     """Return an engine on a migrated database that holds one network; make it on the first call."""
     engine = open_database(url)
     migrate(engine)
-    with engine.begin() as connection:
+    # Another process may make it at the same moment: then it is that one's network.
+    with suppress(IntegrityError), engine.begin() as connection:
         if connection.execute(select(tables.network.c.id)).first() is None:
             _create(connection, name, policy or Policy())
     return engine

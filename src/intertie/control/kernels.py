@@ -26,10 +26,6 @@ def prepare_kernels() -> None:
 
 def warm_kernels() -> None:
     """Compile or load every kernel, so that the first round does not wait for it."""
-    import numpy as np
+    from intertie.placement.fill import warm
 
-    from intertie.placement.fill import fill
-
-    one = np.ones((1, 1), np.int64)
-    each = np.ones(1, np.int64)
-    fill(one, each, each, each * 0, one, one, one, each * 0, each, each, each)
+    warm()

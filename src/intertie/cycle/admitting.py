@@ -1,26 +1,28 @@
 """Admit: a request becomes a job with tasks, or a refusal with nothing half-created."""
 
-from dataclasses import replace
+import numpy as np
 
-from intertie.cycle.inbox import InboxRow
+from intertie.cycle.inbox import InboxRow, request_in
 from intertie.cycle.quoting import price, rejected
-from intertie.cycle.tasks import end_task
-from intertie.cycle.views import history_of, name_of, request_of, wallet_micro
+from intertie.cycle.views import history_of, name_of, wallet_micro
 from intertie.model.ids import encode
 from intertie.model.job import Contract, Job, LockedPrice, Task
-from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.quote import Option, QuoteTerms
 from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
+from intertie.model.rows import changed
 from intertie.model.sizing import Sizing
 from intertie.model.states import JobState, Outcome, QuoteState, TaskState, advance
 from intertie.planner.sizing import size
 from intertie.world.changes import Changes
+from intertie.world.table import Ints
 from intertie.world.world import World
 
 KINDS = ("batch", "service", "session")
 # Reasons that pass by themselves: a pool that is away may come back.
+# From so many tasks on they enter as one block of columns.
+_BLOCK_MIN = 16
 PASSING = frozenset({"pool_offline", "pool_draining", "owner_reclaimed", "not_measured"})
 
 
@@ -30,30 +32,12 @@ def admit(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
     if row.kind == "job":
         _job(world, changes, row, policy, now)
     elif row.kind == "cancel":
-        _cancel(world, changes, row, now)
-    return changes
-
-
-def release_held(world: World, inbox: list[InboxRow], policy: Policy, now: int) -> Changes:
-    """Return the jobs whose dependencies have ended: queued if all are done, else cancelled."""
-    changes = Changes()
-    for job in world.jobs.where(state=JobState.HELD):
-        before = [world.jobs.get(number) for number in request_of(world, job.id).after]
-        if job.is_cancelled:
-            continue  # its tasks ended with the cancellation.
-        if any(_has_failed(each) for each in before):
-            _end_held(world, changes, job, now)
-        elif all(each.outcome == Outcome.DONE for each in before):
-            changes.put(replace(job, state=advance(JobState(job.state), JobState.QUEUED)))
-            for task in world.tasks.where(job=job.id):
-                queued = advance(TaskState(task.state), TaskState.QUEUED)
-                changes.put(replace(task, state=queued, queued_at=now))
-            changes.event(job.id, "job_queued")
+        _cancel(world, changes, row)
     return changes
 
 
 def _job(world: World, changes: Changes, row: InboxRow, policy: Policy, now: int) -> None:
-    request = from_plain(Request, row.body["request"])
+    request = request_in(row)
     refusal = _refuse(world, request, row.actor, policy)
     if refusal is not None:
         changes.answer(row.id, refusal)
@@ -115,7 +99,7 @@ def _refuse(world: World, request: Request, project: int, policy: Policy) -> Ref
         before = world.jobs.find(number)
         if before is None or before.project != project:
             return Refusal("dependency_unknown", {"job": encode("job", number)})
-        if _has_failed(before):
+        if has_failed(before):
             return Refusal("dependency_failed", {"job": encode("job", number)})
     return None
 
@@ -147,7 +131,7 @@ def _terms(
 
 def _priced_part(request: Request) -> Request:
     """Return the request without what no price depends on: a quote holds for any program."""
-    return replace(
+    return changed(
         request, quote=0, command=(), script="", workdir="", environment=(), values=(), results=()
     )
 
@@ -200,13 +184,15 @@ def _create(
     promised = option.pools if option else ()
     locked = tuple(LockedPrice(pool.pool, pool.offer) for pool in promised)
     changes.document("contract", job.id, Contract(sizing, locked))
-    first = world.next.get("Task", 1)
-    for index in range(request.task_count):
-        changes.put(_task(first + index, job, index, is_held, now))
+    block = _tasks(world, job, is_held, now)
+    if job.task_count < _BLOCK_MIN:
+        changes.put(*(Task(*column) for column in block.T.tolist()))
+    else:
+        changes.blocks.append(("Task", block))
     if request.quote:
         accepted = world.quotes.get(request.quote)
         state = advance(QuoteState(accepted.state), QuoteState.ACCEPTED)
-        changes.put(replace(accepted, state=state, job=job.id))
+        changes.put(changed(accepted, state=state, job=job.id))
     if is_held:
         changes.event(job.id, "job_held", job=encode("job", request.after[0]))
     else:
@@ -225,23 +211,25 @@ def _limit_micro(request: Request, option: Option | None) -> int:
     return max(quoted, request.budget_micro // request.task_count)
 
 
-def _task(number: int, job: Job, index: int, is_held: bool, now: int) -> Task:
-    state = TaskState.HELD if is_held else TaskState.QUEUED
-    return Task(number, job.id, index, state, Outcome.NONE, 0, 0, 0, 0, now, 0)
+def _tasks(world: World, job: Job, is_held: bool, now: int) -> Ints:
+    """Return a job's tasks as one block; axes [column, task]. Their numbers follow each other."""
+    axis = world.tasks.axis
+    block = np.zeros((len(axis), job.task_count), np.int64)
+    block[axis["index"]] = np.arange(job.task_count)
+    block[axis["id"]] = world.next.get("Task", 1) + block[axis["index"]]
+    block[axis["job"]] = job.id
+    block[axis["state"]] = TaskState.HELD if is_held else TaskState.QUEUED
+    block[axis["queued_at"]] = now
+    return block
 
 
-def _has_failed(job: Job) -> bool:
+def has_failed(job: Job) -> bool:
+    """Return whether what waits for this job waits for nothing."""
     return job.outcome in (Outcome.FAILED, Outcome.CANCELLED)
 
 
-def _end_held(world: World, changes: Changes, job: Job, now: int) -> None:
-    for task in world.tasks.where(job=job.id):
-        end_task(changes, task, Outcome.CANCELLED, now)
-    changes.event(job.id, "dependency_failed")
-
-
-def _cancel(world: World, changes: Changes, row: InboxRow, now: int) -> None:
-    """Cancel: what waits ends at once, what runs is told to stop; cancelling twice is fine."""
+def _cancel(world: World, changes: Changes, row: InboxRow) -> None:
+    """Cancel: what waits ends, what runs is told to stop; cancelling twice is fine."""
     job = world.jobs.find(row.body["job"])
     if job is None or job.project != row.actor:
         changes.answer(row.id, Refusal("job_unknown", {"job": encode("job", row.body["job"])}))
@@ -249,8 +237,5 @@ def _cancel(world: World, changes: Changes, row: InboxRow, now: int) -> None:
     changes.answer(row.id, job=job.id)
     if job.state in (JobState.ENDED, JobState.SETTLED) or job.is_cancelled:
         return
-    changes.put(replace(job, is_cancelled=1))
+    changes.put(changed(job, is_cancelled=1))
     changes.event(job.id, "cancel_asked")
-    for task in world.tasks.where(job=job.id):
-        if task.state in (TaskState.HELD, TaskState.QUEUED):
-            end_task(changes, task, Outcome.CANCELLED, now)

@@ -1,8 +1,8 @@
 """Run, first half: believe what agents say of their pools and leases before anything is decided."""
 
-from dataclasses import replace
 from typing import Any
 
+from intertie.cycle.digests import keep_digests, observed_key
 from intertie.cycle.inbox import InboxRow
 from intertie.cycle.tasks import end_attempt
 from intertie.cycle.views import listed_offer
@@ -15,10 +15,10 @@ from intertie.model.parties import Node, Pool, PoolFacts
 from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
+from intertie.model.rows import changed
 from intertie.model.states import LeaseState, OfferState, Outcome, PoolState, TaskState, advance
-from intertie.run.observing import CAUSE_WORDS, RUNNING, STATE_WORDS, observe, outcome_of
-from intertie.run.reconciling import ALIVE
-from intertie.wire.digest import observation_digest
+from intertie.run.observing import CAUSE_WORDS, STATE_WORDS, observe, outcome_of
+from intertie.wire.digest import digest_text, observation_digest
 from intertie.world.changes import Changes
 from intertie.world.world import World
 
@@ -39,7 +39,7 @@ def _session(world: World, row: InboxRow, policy: Policy) -> Changes:
         changes.answer(row.id, Refusal("agent_unknown", {"agent": encode("agent", row.actor)}))
         return changes
     facts = from_plain(PoolFacts, row.body["pool"])
-    fresh = replace(
+    fresh = changed(
         pool,
         state=PoolState.ONLINE,
         epoch=pool.epoch + 1,
@@ -101,10 +101,10 @@ def _offer(world: World, changes: Changes, pool: int, facts: PoolFacts, at: int)
     if listed is None:
         changes.put(said)
         return
-    if replace(said, id=listed.id, version=listed.version, listed_at=listed.listed_at) == listed:
+    if changed(said, id=listed.id, version=listed.version, listed_at=listed.listed_at) == listed:
         return
-    changes.put(replace(listed, state=advance(OfferState(listed.state), OfferState.DELISTED)))
-    changes.put(replace(said, version=listed.version + 1))
+    changes.put(changed(listed, state=advance(OfferState(listed.state), OfferState.DELISTED)))
+    changes.put(changed(said, version=listed.version + 1))
 
 
 def _sync(world: World, row: InboxRow, policy: Policy) -> Changes:
@@ -125,6 +125,8 @@ def _sync(world: World, row: InboxRow, policy: Policy) -> Changes:
     for said in body["declines"]:
         ended = {"state": "ended", "cause": "declined", **said}
         _lease(world, changes, pool, ended, row.at, policy)
+    keep_digests(world, changes)
+    pool = changes.rows.get(("Pool", pool.id), pool)
     changes.put(_heard(world, changes, pool, body, row.at))
     changes.answer(row.id, agent=pool.id)
     return changes
@@ -132,23 +134,30 @@ def _sync(world: World, row: InboxRow, policy: Policy) -> Changes:
 
 def _heard(world: World, changes: Changes, pool: Pool, body: dict[str, Any], at: int) -> Pool:
     owner = body["owner"]
-    seen = {lease.id: lease for lease in world.leases.where(pool=pool.id)}
-    seen.update({n: row for (noun, n), row in changes.rows.items() if noun == "Lease"})
-    believed = [
-        (encode("lease", lease.id), lease.token)
-        for lease in seen.values()
-        if lease.state in ALIVE and lease.observed <= RUNNING and lease.is_taken
-    ]
-    return replace(
+    return changed(
         pool,
         state=_spoken(pool, bool(owner["is_draining"])),
         sequence=body["sequence"],
         seen_at=at,
-        wants_full=int(observation_digest(believed) != body["digest"]),
+        wants_full=int(not _is_same(world, changes, pool, body["digest"])),
         lent_cpus_milli=owner["lent_cpus_milli"],
         lent_memory_bytes=owner["lent_memory_bytes"],
         is_draining=int(owner["is_draining"]),
     )
+
+
+def _is_same(world: World, changes: Changes, pool: Pool, said: str) -> bool:
+    """Return whether the agent sees the leases that are believed of its pool.
+
+    An agent of protocol 1 says it in the old way, which must read them all.
+    """
+    if said == digest_text(pool.observed_digest):
+        return True
+    seen = {lease.id: lease for lease in world.leases.where(pool=pool.id)}
+    seen.update({n: row for (noun, n), row in changes.rows.items() if noun == "Lease"})
+    believed = (lease for lease in seen.values() if observed_key(lease))
+    old = observation_digest((encode("lease", lease.id), lease.token) for lease in believed)
+    return said == old
 
 
 def _spoken(pool: Pool, is_draining: bool) -> PoolState:
@@ -179,14 +188,14 @@ def _lease(
             memory_peak_bytes=said.get("memory_peak_bytes", 0),
         ),
     )
-    believed = replace(observe(lease, seen, at), is_taken=1)
+    believed = changed(observe(lease, seen, at), is_taken=1)
     if believed == lease:
         return
     _files(world, changes, believed, said.get("files", []))
     changes.put(believed)
     task = changes.rows.get(("Task", lease.task)) or world.tasks.get(lease.task)
     if believed.state == LeaseState.RUNNING and task.state == TaskState.PLACED:
-        changes.put(replace(task, state=advance(TaskState(task.state), TaskState.RUNNING)))
+        changes.put(changed(task, state=advance(TaskState(task.state), TaskState.RUNNING)))
         changes.event(lease.job, "task_started", task=task.index, pool=pool.id, lease=lease.id)
     if believed.state == LeaseState.ENDED:
         end_attempt(world, changes, believed, policy, at)

@@ -1,22 +1,24 @@
 """Which pools can take a request, at what price and how soon; and why the others cannot."""
 
+import numpy as np
+
 from intertie.cycle.views import facts_of, free_of, listed_offer, name_of, place_of
 from intertie.market.dominant import units_milli
 from intertie.market.quoting import Candidate, task_seconds
-from intertie.model.lease import Lease
 from intertie.model.offer import Offer
 from intertie.model.parties import NodeFacts, Pool, PoolFacts
 from intertie.model.quote import LostOffer
 from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
 from intertie.model.sizing import Sizing
-from intertie.model.states import PoolState
-from intertie.model.units import MILLI, ceil_div
+from intertie.model.states import LeaseState, PoolState
+from intertie.model.units import MICRO, MILLI
 from intertie.placement.constraints import holds, refuse
-from intertie.run.reconciling import ALIVE
 from intertie.world.world import World
 
 _SLOTS_MAX = 4096
+# Longer work is as good as endless, and shorter than where int64 wraps.
+_WORK_S_MAX = 2**42
 
 
 def candidates(
@@ -78,11 +80,28 @@ def home(request: Request, facts: PoolFacts) -> NodeFacts:
 
 def frees_in_s(world: World, pool: Pool, now: int) -> list[int]:
     """Return in how many seconds each lease of a pool should end, soonest first."""
-    return sorted(
-        _ends_in_s(world, lease, now)
-        for lease in world.leases.where(pool=pool.id)
-        if lease.state in ALIVE
-    )
+    kept = world.memo.get("ends")
+    if kept is None or kept[0] != world.room:
+        kept = world.memo["ends"] = (world.room, {})
+    ends: dict[int, list[int]] = kept[1]
+    if pool.id not in ends:
+        ends[pool.id] = _ends_s(world, pool)
+    return [max(1, end_s - now // MILLI) for end_s in ends[pool.id]]
+
+
+def _ends_s(world: World, pool: Pool) -> list[int]:
+    """Return at which second each lease of a pool should end by what is known of its work."""
+    leases, jobs = world.leases, world.jobs
+    slots = np.array([leases.slots[n] for n in leases.numbers_where(pool=pool.id)], np.int64)
+    slots = slots[leases.column("state")[slots] <= LeaseState.STOPPING]
+    job = leases.column("job_slot")[slots]
+    expected_s, limit_s = jobs.column("expected_s")[job], jobs.column("time_limit_s")[job]
+    placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]
+    score = np.maximum(1, leases.column("score_millionths")[slots])
+    stated_s = np.minimum(np.where(expected_s > 0, expected_s, limit_s), _WORK_S_MAX)
+    begun_s = np.where(started_at > 0, started_at, placed_at) // MILLI
+    found: list[int] = np.sort(begun_s - (-stated_s * MICRO // score)).tolist()
+    return found
 
 
 def _standing(
@@ -118,21 +137,18 @@ def _standing(
 
 
 def _slots(world: World, request: Request, sizing: Sizing, pool: Pool, now: int) -> tuple[int, ...]:
-    """Return in how many seconds each slot of the pool is free, soonest first."""
-    need = request.resources
+    """Return in how many seconds each slot of the pool is free, soonest first.
+
+    No more slots than there are tasks: the others would stay empty.
+    """
+    need, most = request.resources, min(_SLOTS_MAX, request.task_count)
     free_cpus, free_memory = free_of(world, pool)
-    free = min(free_cpus // need.cpus_milli, free_memory // need.memory_bytes)
+    free = min(most, free_cpus // need.cpus_milli, free_memory // need.memory_bytes)
     total = min(
-        pool.lent_cpus_milli // need.cpus_milli, pool.lent_memory_bytes // need.memory_bytes
+        most, pool.lent_cpus_milli // need.cpus_milli, pool.lent_memory_bytes // need.memory_bytes
     )
+    if free >= total:
+        return (0,) * free
     wait = frees_in_s(world, pool, now) or [task_seconds(sizing, 1_000_000, request.time_limit_s)]
-    later = [wait[min(i, len(wait) - 1)] for i in range(max(0, total - free))]
-    return tuple(([0] * free + later)[:_SLOTS_MAX])
-
-
-def _ends_in_s(world: World, lease: Lease, now: int) -> int:
-    job = world.jobs.get(lease.job)
-    expected_s = job.expected_s or job.time_limit_s
-    begun_at = lease.started_at or lease.placed_at
-    scaled_s = ceil_div(expected_s * 1_000_000, max(1, lease.score_millionths))
-    return max(1, begun_at // MILLI + scaled_s - now // MILLI)
+    later = [wait[min(i, len(wait) - 1)] for i in range(total - free)]
+    return (*(0,) * free, *later)

@@ -1,16 +1,18 @@
 """Why: each pool's reason for not running a job now, and the change that is nearest to a yes."""
 
-from intertie.cycle.affording import hold_micro, lease_ms
+import numpy as np
+
+from intertie.cycle.affording import hold_for
 from intertie.cycle.candidates import frees_in_s, refusal_of
 from intertie.cycle.inbox import InboxRow, of_kind
-from intertie.cycle.orders import is_promised, priced
+from intertie.cycle.prices import is_promised, priced
 from intertie.cycle.views import free_nodes, free_of, name_of, place_of, request_of, wallet_micro
 from intertie.model.ids import encode
 from intertie.model.job import Blocked, Job
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal, Relaxation, Value, nearest
-from intertie.model.states import JobState, Outcome, TaskState
+from intertie.model.states import JobState, Outcome
 from intertie.model.units import MILLI, charge_micro
 from intertie.world.changes import Changes
 from intertie.world.world import World
@@ -38,7 +40,7 @@ def why(world: World, job: Job, policy: Policy, now: int) -> Blocked:
         return Blocked((), Refusal("waits_for_dependency", {"job": _awaited(world, job)}))
     if job.state not in (JobState.QUEUED, JobState.RUNNING):
         return Blocked(())
-    if not world.tasks.numbers_where(job=job.id, state=TaskState.QUEUED):
+    if not world.jobs.value(job.id, "queued"):
         return Blocked(())  # every task has its place.
     if world.projects.get(job.project).is_blocked:
         name = name_of(world, "project", job.project)
@@ -66,10 +68,12 @@ def _refusal(world: World, job: Job, pool: Pool, policy: Policy, now: int) -> Re
     refusal = refusal_of(world, request, pool, job.project)
     if refusal is not None:
         return refusal
-    if not is_promised(world, job, pool):
+    kin = world.kins.of[world.jobs.value(job.id, "kin")]
+    assert kin is not None
+    if not is_promised(kin, pool.id):
         quote = encode("quote", job.quote)
         return Refusal("not_in_quote", {"quote": quote}, Relaxation("name_budget"))
-    found = priced(world, job, pool)
+    found = priced(world, kin, pool)
     assert found is not None
     offer, units, task_s = found
     cost = charge_micro(task_s * MILLI, units, offer.price_micro_per_unit_h)
@@ -77,13 +81,8 @@ def _refusal(world: World, job: Job, pool: Pool, policy: Policy, now: int) -> Re
         values: dict[str, Value] = {"needs_micro": cost, "limit_micro": job.limit_micro_per_task}
         relaxation = Relaxation("raise_budget", {"to_micro": cost * job.task_count})
         return Refusal("over_task_limit", values, relaxation)
-    hold = hold_micro(
-        lease_ms(job, task_s, offer.grace_s, policy),
-        offer.grace_s,
-        units,
-        offer.price_micro_per_unit_h,
-    )
-    tasks = len(world.tasks.numbers_where(job=job.id, state=TaskState.QUEUED)) if job.is_gang else 1
+    hold = hold_for(offer, units, task_s, job.time_limit_s, policy)
+    tasks = world.jobs.value(job.id, "queued") if job.is_gang else 1
     return _money(world, job, hold * tasks) or _room(world, job, pool, now)
 
 
@@ -120,8 +119,9 @@ def _room(world: World, job: Job, pool: Pool, now: int) -> Refusal | None:
 
 def _position(world: World, job: Job) -> int:
     """Return the job's place among the waiting, 1 for the first; 0 when it does not wait."""
-    waiting = sorted(
-        (each.submitted_at, each.id) for each in world.jobs.where(state=JobState.QUEUED)
-    )
-    key = (job.submitted_at, job.id)
-    return waiting.index(key) + 1 if key in waiting else 0
+    jobs = world.jobs
+    if job.state != JobState.QUEUED:
+        return 0
+    at, number = jobs.column("submitted_at"), jobs.column("id")
+    before = (at < job.submitted_at) | ((at == job.submitted_at) & (number < job.id))
+    return 1 + int(np.count_nonzero((jobs.column("state") == JobState.QUEUED) & before))

@@ -1,120 +1,142 @@
-"""Clear: the waiting jobs, what each would be promised where, and the claims at list prices."""
+"""Clear: the waiting jobs in queue order, and the claims of their kins at list prices."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from intertie.cycle.candidates import home, refusal_of
-from intertie.cycle.views import contract_of, facts_of, price_for, request_of
-from intertie.market.clearing import Claims, clear
-from intertie.market.dominant import units_milli
-from intertie.market.quoting import task_seconds
-from intertie.model.job import Job
-from intertie.model.offer import Offer
-from intertie.model.parties import Pool
-from intertie.model.states import JobState, PoolState, TaskState
-from intertie.model.units import MILLI, charge_micro
-from intertie.world.world import World
-
-# int64 wraps silently in a kernel: every product there stays below this.
-LARGEST = 2**62
+from intertie.cycle.prices import LARGEST, Prices, prices_of
+from intertie.market.clearing import clear
+from intertie.model.policy import Policy
+from intertie.model.states import JobState, PoolState
+from intertie.model.units import MILLI
+from intertie.placement.fill import has_room
+from intertie.world.kins import Kin
+from intertie.world.table import Ints, Mask
+from intertie.world.world import ROOM, World
 
 
-class Priced(NamedTuple):
-    """What one task of a job is promised on one pool: price version, billed units, run time."""
+@dataclass(frozen=True)
+class Supply:
+    """What may be sold at this instant.
 
-    offer: Offer
-    units_milli: int
-    task_s: int
+    The pools by id, the nodes by id with the row of their pool, and what is free: free[node,
+    resource], and lent[pool, resource] over all nodes of a pool; disk and devices only nodes limit.
+    """
+
+    pools: list[int]
+    nodes: list[int]
+    node_pool: Ints
+    free: Ints
+    lent: Ints
 
 
 @dataclass(frozen=True)
 class Orders:
-    """The waiting jobs in queue order, their tasks by id, and the pools that may take them.
+    """The waiting jobs that find room somewhere, oldest first, as columns with axes [job].
 
-    `priced[job][pool]` is None where the pool cannot run the job.
+    `kin` is the row of a job's kin in `kins`, `count` how many of its tasks wait, `budget` what
+    may still be set aside for it. need[kin, resource], rank[kin, pool] and `prices` are by kin.
     """
 
-    jobs: tuple[Job, ...]
-    waiting: tuple[tuple[int, ...], ...]
-    pools: tuple[Pool, ...]
-    priced: tuple[tuple[Priced | None, ...], ...]
+    numbers: Ints
+    kin: Ints
+    count: Ints
+    budget: Ints
+    is_aged: Mask
+    kins: list[Kin]
+    need: Ints
+    rank: Ints
+    prices: Prices
 
 
-def orders_of(world: World) -> Orders:
-    """Oldest first within a project: the fill takes projects by their use, jobs in this order."""
-    jobs = [
-        job
-        for state in (JobState.QUEUED, JobState.RUNNING)
-        for job in world.jobs.where(state=state)
-        if not job.is_cancelled and not world.projects.get(job.project).is_blocked
-    ]
-    jobs.sort(key=lambda job: (job.submitted_at, job.id))
-    waiting = [tuple(world.tasks.numbers_where(job=job.id, state=TaskState.QUEUED)) for job in jobs]
-    kept = [at for at, tasks in enumerate(waiting) if tasks and _is_whole(world, jobs[at], tasks)]
-    pools = tuple(world.pools.where(state=PoolState.ONLINE))
+def supply_of(world: World) -> Supply:
+    """Return every pool and node with what is free there; below zero where an owner took back."""
+    pools, nodes = world.pools, world.nodes
+    numbers = pools.numbers(pools.used())
+    pool_slots = [pools.slots[number] for number in numbers]
+    here = nodes.numbers(nodes.used())
+    node_slots = [nodes.slots[number] for number in here]
+    free = np.stack(
+        [(nodes.column(name) - nodes.column(f"held_{name}"))[node_slots] for name in ROOM], axis=1
+    )
+    lent = np.full((len(numbers), len(ROOM)), LARGEST, np.int64)
+    for at, name in enumerate(ROOM[:2]):
+        left = pools.column(f"lent_{name}") - pools.column(f"held_{name}")
+        lent[:, at] = left[pool_slots]
+    owners = nodes.column("pool")[node_slots]
+    node_pool = np.searchsorted(np.array(numbers, np.int64), owners)
+    return Supply(numbers, here, node_pool, free, lent)
+
+
+def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders | None:
+    """Return the orders of this round, or None if nothing that waits fits anywhere."""
+    slots = _waiting(world)
+    numbers = world.jobs.column("kin")[slots]
+    which = np.flatnonzero(np.bincount(numbers))
+    kins = [known for number in which.tolist() if (known := world.kins.of[number])]
+    if not kins or not supply.nodes:
+        return None
+    row_of = np.zeros(len(world.kins.of), np.int64)
+    row_of[which] = np.arange(len(which))
+    kin = row_of[numbers]
+    prices = prices_of(world, which.tolist(), supply.pools, policy)
+    need = np.array([[getattr(k.request.resources, name) for name in ROOM] for k in kins], np.int64)
+    rank = _rank(world, kins, need, supply, prices)
+    fits = has_room(need, rank, supply.free, supply.node_pool, supply.lent)[kin]
+    if not fits.any():
+        return None
+    slots, kin = _in_order(world, slots[fits], kin[fits])
+    jobs = world.jobs
+    budget, spent, held = (
+        jobs.column(name)[slots] for name in ("budget_micro", "spent_micro", "held_micro")
+    )
+    waited_ms = now - jobs.column("submitted_at")[slots]
+    is_queued = jobs.column("state")[slots] == JobState.QUEUED
     return Orders(
-        jobs=tuple(jobs[at] for at in kept),
-        waiting=tuple(waiting[at] for at in kept),
-        pools=pools,
-        priced=tuple(tuple(priced(world, jobs[at], pool) for pool in pools) for at in kept),
+        numbers=jobs.column("id")[slots],
+        kin=kin,
+        count=jobs.column("queued")[slots],
+        budget=np.where(budget > 0, budget - spent - held, LARGEST),
+        is_aged=is_queued & (waited_ms > policy.ageing_s * MILLI),
+        kins=kins,
+        need=need,
+        rank=rank,
+        prices=prices,
     )
 
 
-def claims_of(orders: Orders) -> Claims:
-    """Return what the list prices clear: which job may go to which pool, and in which order."""
-    shape = (len(orders.jobs), len(orders.pools))
-    micro, seconds = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    eligible = np.zeros(shape, np.bool_)
-    for at, row in enumerate(orders.priced):
-        for pool, priced in enumerate(row):
-            if priced is not None:
-                offer, units, task_s = priced
-                cost = charge_micro(task_s * MILLI, units, offer.price_micro_per_unit_h)
-                micro[at, pool] = min(cost, LARGEST)
-                seconds[at, pool], eligible[at, pool] = task_s, True
-    limit = np.array([job.limit_micro_per_task for job in orders.jobs], np.int64)
-    soonest = np.array([job.is_soonest for job in orders.jobs], np.int64)
-    return clear(micro, seconds, limit, soonest, eligible)
+def _waiting(world: World) -> Ints:
+    """Return the slots of the jobs with tasks to place: a gang is whole or absent."""
+    jobs = world.jobs
+    state, queued, kin = jobs.column("state"), jobs.column("queued"), jobs.column("kin")
+    of = world.kins.of
+    blocked = set(world.projects.numbers(world.projects.column("is_blocked") > 0))
+    is_open = np.array([k is not None and k.project not in blocked for k in of], np.bool_)
+    mask = (queued > 0) & is_open[kin] & (jobs.column("is_cancelled") == 0)
+    mask &= (state == JobState.QUEUED) | (state == JobState.RUNNING)
+    alive = jobs.column("task_count") - jobs.column("ended")
+    mask &= (jobs.column("is_gang") == 0) | (queued == alive)
+    return np.flatnonzero(mask)
 
 
-def priced(world: World, job: Job, pool: Pool) -> Priced | None:
-    """Return what a job would be promised on a pool, or None where it cannot run."""
-    request = request_of(world, job.id)
-    if refusal_of(world, request, pool, job.project) is not None:
-        return None
-    if not is_promised(world, job, pool):
-        return None
-    offer, facts = price_for(world, job.id, pool.id), facts_of(world, pool.id)
-    assert offer is not None and facts is not None
-    units = units_milli(request.resources, home(request, facts))
-    sizing = contract_of(world, job.id).sizing
-    return Priced(offer, units, task_seconds(sizing, offer.score_millionths, job.time_limit_s))
+def _rank(world: World, kins: list[Kin], need: Ints, supply: Supply, prices: Prices) -> Ints:
+    """Return which kin may go to which pool at list prices, and in which order."""
+    pools = world.pools
+    slots = [pools.slots[number] for number in supply.pools]
+    is_there = (pools.column("state")[slots] == PoolState.ONLINE) & (
+        pools.column("is_draining")[slots] == 0
+    )
+    eligible = (prices.offer > 0) & is_there
+    for at, name in enumerate(ROOM[:2]):
+        eligible &= need[:, at : at + 1] <= pools.column(f"lent_{name}")[slots]
+    limit = np.array([kin.limit_micro_per_task for kin in kins], np.int64)
+    soonest = np.array([kin.is_soonest for kin in kins], np.int64)
+    return clear(prices.micro, prices.task_s, limit, soonest, eligible).rank
 
 
-def priced_on(world: World, orders: Orders, at: int, node: int) -> Priced:
-    """Return what the job in row `at` is promised on the pool of a node."""
-    pool = world.nodes.get(node).pool
-    row = next(i for i, each in enumerate(orders.pools) if each.id == pool)
-    found = orders.priced[at][row]
-    assert found is not None, "the kernel placed a job where it may not go"
-    return found
-
-
-def is_promised(world: World, job: Job, pool: Pool) -> bool:
-    """Return whether a job may go to a pool by what it was quoted.
-
-    Who took a quote and named no budget gets what the quote says, and is never sent elsewhere.
-    """
-    if not job.quote or job.budget_micro:
-        return True
-    return any(locked.pool == pool.id for locked in contract_of(world, job.id).prices)
-
-
-def _is_whole(world: World, job: Job, waiting: tuple[int, ...]) -> bool:
-    """Return whether every task of a gang that has not ended waits: a gang is whole or absent."""
-    if not job.is_gang:
-        return True
-    states = world.tasks.counts("state", job=job.id)
-    return len(waiting) == job.task_count - states.get(TaskState.ENDED, 0)
+def _in_order(world: World, slots: Ints, kin: Ints) -> tuple[Ints, Ints]:
+    """Oldest first within a project: the fill takes projects by their use, jobs in this order."""
+    order = np.argsort(world.jobs.column("id")[slots])
+    by_age = np.argsort(world.jobs.column("submitted_at")[slots[order]], kind="stable")
+    order = order[by_age]
+    return slots[order], kin[order]

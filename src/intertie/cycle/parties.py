@@ -31,8 +31,7 @@ def enter(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
 
 def _party(world: World, changes: Changes, row: InboxRow, now: int) -> None:
     name = row.body["name"]
-    taken = {document.name for (kind, _), document in world.documents.items() if kind == row.kind}
-    if name in taken:
+    if (row.kind, name) in world.names:
         changes.answer(row.id, Refusal("name_taken", {"name": name}))
         return
     account = world.next.get("Account", 1)

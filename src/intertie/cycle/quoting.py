@@ -1,11 +1,10 @@
 """Size and quote: what a request would cost and when it would finish, promised until an instant."""
 
 from intertie.cycle.candidates import candidates, refusal_of
-from intertie.cycle.inbox import InboxRow
+from intertie.cycle.inbox import InboxRow, request_in
 from intertie.cycle.views import facts_of, history_of, place_of
 from intertie.market.quoting import quote
 from intertie.model.job import Rejected
-from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.quote import Quote, QuoteTerms
 from intertie.model.refusal import Refusal
@@ -14,6 +13,7 @@ from intertie.model.states import QuoteState
 from intertie.model.units import MILLI
 from intertie.planner.sizing import size
 from intertie.world.changes import Changes
+from intertie.world.kins import shape_of
 from intertie.world.world import World
 
 
@@ -22,7 +22,7 @@ def answer_quotes(world: World, row: InboxRow, policy: Policy, now: int) -> Chan
     changes = Changes()
     if row.kind != "quote":
         return changes
-    request = from_plain(Request, row.body["request"])
+    request = request_in(row)
     terms = price(world, request, row.actor, policy, now)
     if isinstance(terms, Refusal):
         changes.answer(row.id, terms, rejected(world, request, row.actor))
@@ -38,12 +38,24 @@ def answer_quotes(world: World, row: InboxRow, policy: Policy, now: int) -> Chan
 def price(
     world: World, request: Request, project: int, policy: Policy, now: int
 ) -> QuoteTerms | Refusal:
-    """Return every way to run a request at the prices of this instant, or the refusal."""
+    """Return every way to run a request at the prices of this instant, or the refusal.
+
+    Requests that differ in nothing which prices read are priced once, while nothing has moved.
+    """
     sizing = size(request, history_of(world, project))
     if isinstance(sizing, Refusal):
         return sizing
-    found, lost = candidates(world, request, sizing, project, now)
-    return quote(request, sizing, found, lost, policy.fee_ppm, now)
+    kept = world.memo.get("quotes")
+    stamp = (world.supply, world.room, policy, now)
+    if kept is None or kept[0] != stamp:
+        kept = world.memo["quotes"] = (stamp, {})
+    known: dict[object, QuoteTerms | Refusal] = kept[1]
+    asked = (request.is_gang, request.time_limit_s, request.deadline_at, request.budget_micro)
+    key = (project, shape_of(request), sizing, request.prefer, asked)
+    if key not in known:
+        found, lost = candidates(world, request, sizing, project, now)
+        known[key] = quote(request, sizing, found, lost, policy.fee_ppm, now)
+    return known[key]
 
 
 def rejected(world: World, request: Request, project: int) -> Rejected | None:

@@ -1,175 +1,196 @@
-"""Run, second half: stop, renew and give up leases; follow each job to its end."""
+"""Run, second half: stop, renew and give up leases.
 
-from dataclasses import replace
+Who is due is asked of whole columns; only those that are become rows.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
 
 from intertie.cycle.affording import hold_micro
-from intertie.cycle.tasks import end_attempt, job_state
+from intertie.cycle.digests import keep_digests
+from intertie.cycle.tasks import end_attempt
 from intertie.cycle.views import account_of, request_of
 from intertie.ledger.booking import hold
-from intertie.model.job import Job
 from intertie.model.lease import Lease
 from intertie.model.ledger import AccountKind
-from intertie.model.parties import Pool
 from intertie.model.policy import Policy
-from intertie.model.states import (
-    Cause,
-    JobState,
-    Outcome,
-    PoolState,
-    QuoteState,
-    TaskState,
-    advance,
-)
+from intertie.model.rows import changed
+from intertie.model.states import Cause, LeaseState, PoolState
 from intertie.model.units import MILLI
-from intertie.run.reconciling import ALIVE, give_up, hear, is_gone, renewed_until, stop, to_reclaim
+from intertie.run.reconciling import give_up, hear, is_gone, renewed_until, stop, to_reclaim
 from intertie.world.changes import Changes
+from intertie.world.table import Ints, Mask
 from intertie.world.world import World
 
 
 def reconcile(world: World, inbox: list[object], policy: Policy, now: int) -> Changes:
     """Return what wanted and observed differ by, as explicit stops, renewals and endings."""
     changes = Changes()
-    for pool in world.pools.rows():
-        heard = hear(pool, policy, now)
-        if heard != pool:
-            changes.put(heard)
-        _pool(world, changes, heard, policy, now)
-    for job in world.jobs.rows():
-        if job.state != JobState.SETTLED:
-            _job(world, changes, job, now)
-    _lapse(world, changes, now)
-    _retire_settled(world, changes, policy, now)
+    for number in _to_hear(world, now):
+        changes.put(hear(world.pools.get(number), policy, now))
+    alive = _alive(world)
+    gone = _give_up(world, changes, alive, policy, now)
+    stopped = _stop(world, changes, alive, gone, now)
+    _renew(world, changes, alive, gone | stopped, policy, now)
+    keep_digests(world, changes)
     return changes
 
 
-def _pool(world: World, changes: Changes, pool: Pool, policy: Policy, now: int) -> None:
-    leases = [lease for lease in world.leases.where(pool=pool.id) if lease.state in ALIVE]
-    reclaimed = set()
-    if pool.state != PoolState.LOST:
-        reclaimed = {
-            lease.id for lease in to_reclaim(leases, pool.lent_cpus_milli, pool.lent_memory_bytes)
-        }
-    for lease in leases:
+class Alive(NamedTuple):
+    """The leases that are not over, in order of id: their slots, their job's and their pool's."""
+
+    slots: Ints
+    jobs: Ints
+    pools: Ints
+
+
+def _alive(world: World) -> Alive:
+    leases = world.leases
+    numbers = leases.column("id")
+    slots = np.flatnonzero((numbers > 0) & (leases.column("state") <= LeaseState.STOPPING))
+    slots = slots[np.argsort(numbers[slots])]
+    return Alive(slots, leases.column("job_slot")[slots], leases.column("pool_slot")[slots])
+
+
+def _to_hear(world: World, now: int) -> list[int]:
+    """Return the pools that `hear` finds in another state than they have."""
+    pools = world.pools
+    state = pools.column("state")
+    wanted = np.where(pools.column("is_draining") > 0, PoolState.DRAINING, PoolState.ONLINE)
+    wanted = np.where(_is_silent(world, now), PoolState.LOST, wanted)
+    speaks = (state != PoolState.JOINING) & (state != PoolState.LEFT)
+    return pools.numbers(speaks & (wanted != state))
+
+
+def _is_silent(world: World, now: int) -> Mask:
+    """Return which pools' agents are overdue; axes [pool slot]."""
+    pools = world.pools
+    found: Mask = now - pools.column("seen_at") > pools.column("renew_for_s") * MILLI
+    return found
+
+
+def _give_up(world: World, changes: Changes, alive: Alive, policy: Policy, now: int) -> Mask:
+    """End the leases under which nobody can be running; return which; axes [alive]."""
+    leases, pools = world.leases, world.pools
+    grace_s = np.maximum(policy.grace_s, leases.column("grace_s")[alive.slots])
+    margin_ms = (grace_s + policy.margin_s) * MILLI
+    silent_ms = (now - pools.column("seen_at") - pools.column("renew_for_s") * MILLI)[alive.pools]
+    is_over = now > leases.column("until")[alive.slots] + margin_ms
+    gone = np.zeros(len(alive.slots), np.bool_)
+    for at in np.flatnonzero(is_over | (silent_ms > margin_ms)).tolist():
+        lease = _lease_at(world, alive, at)
         may_move = request_of(world, lease.job).on_partition == "move"
-        if is_gone(lease, pool, may_move, policy, now):
-            changes.put(give_up(lease, now))
-            end_attempt(world, changes, changes.rows["Lease", lease.id], policy, now)
-            continue
-        cause = _stop_cause(world, lease, lease.id in reclaimed)
-        if cause != Cause.NONE:
-            _stop(world, changes, lease, cause, now)
-            continue
-        _renew(world, changes, lease, pool, policy, now)
+        if is_gone(lease, world.pools.get(lease.pool), may_move, policy, now):
+            lost = give_up(lease, now)
+            changes.put(lost)
+            end_attempt(world, changes, lost, policy, now)
+            gone[at] = True
+    return gone
 
 
-def _stop_cause(world: World, lease: Lease, is_reclaimed: bool) -> Cause:
-    if world.jobs.get(lease.job).is_cancelled:
-        return Cause.CANCELLED
-    if world.projects.get(lease.project).is_blocked:
-        return Cause.NO_FUNDS
-    if is_reclaimed:
-        return Cause.RECLAIMED
-    return _gang_cause(world, lease)
+def _stop(world: World, changes: Changes, alive: Alive, gone: Mask, now: int) -> Mask:
+    """Tell to stop what must not run on, for the first cause of these; return which has one.
+
+    A gang is whole or absent: its members stop when one has failed for good or waits again.
+    """
+    leases, jobs = world.leases, world.jobs
+    blocked = world.projects.numbers(world.projects.column("is_blocked") > 0)
+    is_gang = jobs.column("is_gang") > 0
+    causes = (
+        (Cause.CANCELLED, (jobs.column("is_cancelled") > 0)[alive.jobs]),
+        (Cause.NO_FUNDS, np.isin(leases.column("project")[alive.slots], blocked)),
+        (Cause.RECLAIMED, _reclaimed(world, alive, now)),
+        (Cause.CANCELLED, (is_gang & (jobs.column("failed") > 0))[alive.jobs]),
+        (Cause.SUPERSEDED, (is_gang & (jobs.column("queued") > 0))[alive.jobs]),
+    )
+    cause = np.select([mask for _, mask in causes], [int(name) for name, _ in causes], Cause.NONE)
+    must = (cause != Cause.NONE) & ~gone
+    is_staying = leases.column("state")[alive.slots] != LeaseState.STOPPING
+    for at in np.flatnonzero(must & is_staying).tolist():
+        _stop_one(world, changes, _lease_at(world, alive, at), Cause(int(cause[at])), now)
+    return must
 
 
-def _gang_cause(world: World, lease: Lease) -> Cause:
-    """Return why a member of a gang must stop for the sake of the others, if it must."""
-    if not world.jobs.get(lease.job).is_gang:
-        return Cause.NONE
-    if world.tasks.counts("outcome", job=lease.job).get(Outcome.FAILED):
-        return Cause.CANCELLED
-    is_broken = world.tasks.counts("state", job=lease.job).get(TaskState.QUEUED)
-    return Cause.SUPERSEDED if is_broken else Cause.NONE
+def _reclaimed(world: World, alive: Alive, now: int) -> Mask:
+    """Return which leases an owner who lends less than they hold takes back; axes [alive]."""
+    pools = world.pools
+    needs_more = (pools.column("staying_cpus_milli") > pools.column("lent_cpus_milli")) | (
+        pools.column("staying_memory_bytes") > pools.column("lent_memory_bytes")
+    )
+    found: set[int] = set()
+    for number in pools.numbers(needs_more & ~_is_silent(world, now)):
+        pool = pools.get(number)
+        leases = world.leases.where(pool=number)
+        evicted = to_reclaim(leases, pool.lent_cpus_milli, pool.lent_memory_bytes)
+        found.update(lease.id for lease in evicted)
+    taken_back: Mask = np.isin(world.leases.column("id")[alive.slots], sorted(found))
+    return taken_back
 
 
-def _stop(world: World, changes: Changes, lease: Lease, cause: Cause, now: int) -> None:
+def _stop_one(world: World, changes: Changes, lease: Lease, cause: Cause, now: int) -> None:
     """The grace is what the job needs to save its work, at most what the owner gives."""
     saved = request_of(world, lease.job).checkpoint
     grace_s = min(lease.grace_s, saved.grace_s) if saved else lease.grace_s
-    stopped = stop(lease, cause, grace_s, now)
-    if stopped == lease:
-        return
-    changes.put(stopped)
-    task = world.tasks.get(lease.task)
-    changes.event(lease.job, "task_stopping", task=task.index, pool=lease.pool, cause=int(cause))
+    changes.put(stop(lease, cause, grace_s, now))
+    task = world.tasks.value(lease.task, "index")
+    changes.event(lease.job, "task_stopping", task=task, pool=lease.pool, cause=int(cause))
 
 
 def _renew(
-    world: World, changes: Changes, lease: Lease, pool: Pool, policy: Policy, now: int
+    world: World, changes: Changes, alive: Alive, kept: Mask, policy: Policy, now: int
 ) -> None:
-    job = changes.rows.get(("Job", lease.job), world.jobs.get(lease.job))
-    begun_at = lease.started_at or lease.placed_at
-    whole_s = policy.startup_s + job.time_limit_s + lease.grace_s
-    until = renewed_until(lease, pool, begun_at + whole_s * MILLI, policy, now)
-    if not until:
-        return
+    """Renew what runs on, soon before its lease ends, where there is money to hold for it."""
+    leases = world.leases
+    state, until, placed_at, started_at, grace_s = (
+        leases.column(name)[alive.slots]
+        for name in ("state", "until", "placed_at", "started_at", "grace_s")
+    )
+    time_limit_s = world.jobs.column("time_limit_s")[alive.jobs]
+    begun_at = np.where(started_at > 0, started_at, placed_at)
+    ends_at = begun_at + (policy.startup_s + time_limit_s + grace_s) * MILLI
+    length_ms = np.minimum(policy.lease_s * MILLI, until - placed_at)
+    due = (
+        (state == LeaseState.RUNNING)
+        & ~kept
+        & ~_is_silent(world, now)[alive.pools]
+        & (until - now <= length_ms // 2)
+        & (np.minimum(ends_at, now + policy.lease_s * MILLI) > until)
+    )
+    spent: Counter[int] = Counter()
+    for at in np.flatnonzero(due).tolist():
+        lease, end = _lease_at(world, alive, at), int(ends_at[at])
+        pool = changes.rows.get(("Pool", lease.pool)) or world.pools.get(lease.pool)
+        _renew_one(world, changes, spent, lease, renewed_until(lease, pool, end, policy, now), now)
+
+
+def _renew_one(
+    world: World, changes: Changes, spent: Counter[int], lease: Lease, until: int, now: int
+) -> None:
+    assert until, "a lease that is due is renewed"
+    job = changes.rows.get(("Job", lease.job)) or world.jobs.get(lease.job)
     held = world.holds.get(lease.id)
     wanted = hold_micro(
         until - lease.placed_at, lease.grace_s, lease.units_milli, lease.price_micro_per_unit_h
     )
     more = wanted - held.amount_micro
     wallet = account_of(world, AccountKind.WALLET, lease.project)
-    spent = sum(
-        posting.amount_micro
-        for t in changes.transactions
-        for posting in t.postings
-        if posting.source == wallet
-    )
     budget = job.budget_micro - job.spent_micro - job.held_micro
-    if more > world.balances.get(wallet, 0) - spent or (job.budget_micro and more > budget):
+    left = world.balances.get(wallet, 0) - spent[wallet]
+    if more > left or (job.budget_micro and more > budget):
         # Not renewed: the agent stops it at `until`, and the hold covers it to there.
         return
     escrow = account_of(world, AccountKind.ESCROW, lease.project)
     number = world.next.get("Transaction", 1) + len(changes.transactions)
     step = until - lease.placed_at
     full, transaction = hold(number, held, more, wallet, escrow, step, lease.token, now)
-    changes.put(replace(lease, until=until), replace(job, held_micro=job.held_micro + more))
+    changes.put(changed(lease, until=until), changed(job, held_micro=job.held_micro + more))
     if more:
         changes.put(full)
         changes.transactions.append(transaction)
+        spent[wallet] += more
 
 
-def _job(world: World, changes: Changes, job: Job, now: int) -> None:
-    job = changes.rows.get(("Job", job.id), job)
-    moved = job_state(world, changes, job, now)
-    if moved == job:
-        return
-    changes.put(moved)
-    _tell(changes, moved)
-    if moved.state == JobState.SETTLED:
-        leases = world.leases.numbers_where(job=job.id)
-        changes.retire("Task", *world.tasks.numbers_where(job=job.id))
-        changes.retire("Lease", *leases)
-        changes.retire("Hold", *leases)
-
-
-def _tell(changes: Changes, job: Job) -> None:
-    if job.state == JobState.SETTLED:
-        changes.event(job.id, "job_settled", paid_micro=job.spent_micro)
-    elif job.state == JobState.ENDED:
-        changes.event(job.id, "job_ended", outcome=int(job.outcome))
-    else:
-        is_waiting = job.state == JobState.QUEUED
-        changes.event(job.id, "job_waits" if is_waiting else "job_started")
-
-
-def _lapse(world: World, changes: Changes, now: int) -> None:
-    """A quote that has lapsed leaves the World a while later.
-
-    Until then its late user hears why.
-    """
-    for quote in world.quotes.rows():
-        if quote.state == QuoteState.FIRM and now >= quote.until:
-            state = advance(QuoteState(quote.state), QuoteState.LAPSED)
-            changes.put(replace(quote, state=state))
-        elif quote.state != QuoteState.FIRM and now >= quote.until + 3_600_000:
-            changes.retire("Quote", quote.id)
-
-
-def _retire_settled(world: World, changes: Changes, policy: Policy, now: int) -> None:
-    """A settled job stays for a day, and as long as one that is held waits for it."""
-    held = world.jobs.where(state=JobState.HELD)
-    awaited = {number for job in held for number in request_of(world, job.id).after}
-    for job in world.jobs.where(state=JobState.SETTLED):
-        if job.id not in awaited and now >= job.ended_at + policy.retain_s * MILLI:
-            changes.retire("Job", job.id)
+def _lease_at(world: World, alive: Alive, at: int) -> Lease:
+    return world.leases.get(int(world.leases.column("id")[alive.slots[at]]))

@@ -1,6 +1,6 @@
 """Meter and settle: usage records from both meters, and the transactions that pay for them."""
 
-from dataclasses import replace
+import numpy as np
 
 from intertie.cycle.shares import decayed
 from intertie.cycle.views import account_of
@@ -10,7 +10,9 @@ from intertie.model.lease import Hold, Lease
 from intertie.model.ledger import AccountKind
 from intertie.model.meter import UsageRecord
 from intertie.model.policy import Policy
+from intertie.model.rows import changed
 from intertie.model.states import LeaseState, advance
+from intertie.model.units import MILLI
 from intertie.world.changes import Changes
 from intertie.world.world import World
 
@@ -18,13 +20,23 @@ from intertie.world.world import World
 def settle(world: World, inbox: list[object], policy: Policy, now: int) -> Changes:
     """Return the usage that is due, each record paid from its hold, and what is left given back."""
     changes = Changes()
-    for state in (LeaseState.RUNNING, LeaseState.STOPPING, LeaseState.ENDED):
-        for lease in world.leases.where(state=state):
-            first = world.next.get("UsageRecord", 1) + len(changes.usage)
-            records = meter(lease, policy, first)
-            if records:
-                _lease(world, changes, lease, records, policy, now)
+    for number in _due(world, policy):
+        lease = world.leases.get(number)
+        first = world.next.get("UsageRecord", 1) + len(changes.usage)
+        records = meter(lease, policy, first)
+        if records:
+            _lease(world, changes, lease, records, policy, now)
     return changes
+
+
+def _due(world: World, policy: Policy) -> list[int]:
+    """Return the leases that have ended or whose two meters have both passed a slice's end."""
+    leases = world.leases
+    state = leases.column("state")
+    slice_ends_ms = (leases.column("slice_index") + 1) * (policy.slice_s * MILLI)
+    has_run_ms = np.minimum(leases.column("agent_ms"), leases.column("network_ms"))
+    is_passed = (state < LeaseState.ENDED) & (has_run_ms >= slice_ends_ms)
+    return leases.numbers((state == LeaseState.ENDED) | is_passed)
 
 
 def _lease(
@@ -37,7 +49,7 @@ def _lease(
 ) -> None:
     held = world.holds.get(lease.id)
     escrow = account_of(world, AccountKind.ESCROW, lease.project)
-    provider = world.pools.get(lease.pool).provider
+    provider = world.pools.value(lease.pool, "provider")
     earnings = account_of(world, AccountKind.EARNINGS, provider)
     for record in records:
         changes.usage.append(record)
@@ -52,7 +64,7 @@ def _lease(
         held, released = _release(world, changes, held, lease, now)
     changes.put(held)
     changes.put(
-        replace(
+        changed(
             lease,
             charged_ms=last.paid_ms,
             charged_micro=lease.charged_micro + spent,
@@ -60,6 +72,9 @@ def _lease(
             state=advance(LeaseState.ENDED, LeaseState.SETTLED) if last.is_final else lease.state,
         )
     )
+    if last.is_final:
+        changes.retire("Lease", lease.id)
+        changes.retire("Hold", lease.id)
     _account(world, changes, lease, records, spent, released, policy, now)
 
 
@@ -86,13 +101,13 @@ def _account(
     now: int,
 ) -> None:
     """Keep the job's and the project's sums in step with what was booked."""
-    job = changes.rows.get(("Job", lease.job), world.jobs.get(lease.job))
+    job = changes.rows.get(("Job", lease.job)) or world.jobs.get(lease.job)
     held = job.held_micro - spent - released
-    changes.put(replace(job, spent_micro=job.spent_micro + spent, held_micro=held))
-    project = changes.rows.get(("Project", lease.project), world.projects.get(lease.project))
+    changes.put(changed(job, spent_micro=job.spent_micro + spent, held_micro=held))
+    project = changes.rows.get(("Project", lease.project)) or world.projects.get(lease.project)
     project = decayed(project, policy, now)
     used = sum(record.service_units_micro for record in records)
-    changes.put(replace(project, usage_micro_su=project.usage_micro_su + used))
+    changes.put(changed(project, usage_micro_su=project.usage_micro_su + used))
 
 
 def _next(world: World, changes: Changes) -> int:

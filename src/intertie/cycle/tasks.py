@@ -1,16 +1,12 @@
 """What the end of an attempt, a task or a dependency means for its job."""
 
-from collections import Counter
-from dataclasses import replace
-from typing import Any
-
 from intertie.cycle.views import history_of, request_of
 from intertie.model.job import Job, Task
 from intertie.model.lease import Lease
 from intertie.model.policy import Policy
+from intertie.model.rows import changed
 from intertie.model.states import (
     JobState,
-    LeaseState,
     Outcome,
     TaskState,
     advance,
@@ -18,8 +14,7 @@ from intertie.model.states import (
 from intertie.model.units import MICRO
 from intertie.run.observing import RETRIED, is_evicted, outcome_of
 from intertie.world.changes import Changes
-from intertie.world.table import Table
-from intertie.world.world import World
+from intertie.world.world import TASK_TALLIES, World
 
 
 def end_attempt(world: World, changes: Changes, lease: Lease, policy: Policy, at: int) -> None:
@@ -27,8 +22,7 @@ def end_attempt(world: World, changes: Changes, lease: Lease, policy: Policy, at
 
     Done, failed, cancelled, or waiting for the next attempt.
     """
-    task = world.tasks.get(lease.task)
-    task = changes.rows.get(("Task", task.id), task)
+    task = changes.rows.get(("Task", lease.task)) or world.tasks.get(lease.task)
     if task.lease != lease.id or task.state == TaskState.ENDED:
         return
     outcome = outcome_of(lease)
@@ -40,7 +34,7 @@ def end_attempt(world: World, changes: Changes, lease: Lease, policy: Policy, at
     if outcome == Outcome.NONE:
         _requeue(changes, task, lease, failures, at)
         return
-    ended = replace(
+    ended = changed(
         task,
         state=advance(TaskState(task.state), TaskState.ENDED),
         outcome=outcome,
@@ -57,51 +51,39 @@ def end_attempt(world: World, changes: Changes, lease: Lease, policy: Policy, at
         cause=lease.cause,
     )
     if outcome == Outcome.DONE:
-        changes.put(replace(changes.rows["Lease", lease.id], is_result=1))
+        changes.put(changed(changes.rows["Lease", lease.id], is_result=1))
         _remember(world, changes, lease)
 
 
 def end_task(changes: Changes, task: Task, outcome: Outcome, at: int) -> None:
     """End a task that has no attempt alive."""
     ended = advance(TaskState(task.state), TaskState.ENDED)
-    changes.put(replace(task, state=ended, outcome=outcome, ended_at=at))
+    changes.put(changed(task, state=ended, outcome=outcome, ended_at=at))
     changes.event(task.job, "task_dropped", task=task.index, outcome=int(outcome))
 
 
-def job_state(world: World, changes: Changes, job: Job, now: int) -> Job:
+def job_state(world: World, job: Job, now: int) -> Job:
     """Return the job as its tasks make it: running, waiting again, ended, settled."""
     state = JobState(job.state)
     if state == JobState.ENDED:
-        is_settled = set(_tally(world.leases, changes, "state", job.id)) <= {LeaseState.SETTLED}
-        return replace(job, state=JobState.SETTLED) if is_settled else job
-    tasks = _tally(world.tasks, changes, "state", job.id)
-    if set(tasks) <= {TaskState.ENDED}:
-        outcome = _worst(_tally(world.tasks, changes, "outcome", job.id))
-        return replace(job, state=advance(state, JobState.ENDED), outcome=outcome, ended_at=now)
-    is_active = bool(tasks[TaskState.RUNNING] or tasks[TaskState.ENDED])
+        is_settled = not world.jobs.value(job.id, "unsettled")
+        return changed(job, state=JobState.SETTLED) if is_settled else job
+    held, queued, placed, running, ended = world.jobs.values(job.id, TASK_TALLIES)
+    if not held + queued + placed + running:
+        outcome = _worst(world, job)
+        return changed(job, state=advance(state, JobState.ENDED), outcome=outcome, ended_at=now)
+    is_active = bool(running or ended)
     if state == JobState.QUEUED and is_active:
-        return replace(job, state=advance(state, JobState.RUNNING))
-    if state == JobState.RUNNING and not is_active and not tasks[TaskState.PLACED]:
-        return replace(job, state=advance(state, JobState.QUEUED))
+        return changed(job, state=advance(state, JobState.RUNNING))
+    if state == JobState.RUNNING and not is_active and not placed:
+        return changed(job, state=advance(state, JobState.QUEUED))
     return job
-
-
-def _tally(table: Table[Any], changes: Changes, column: str, job: int) -> Counter[int]:
-    """Count a job's rows by the value of a column, with what this step has changed."""
-    found = Counter(table.counts(column, job=job))
-    for (noun, number), row in changes.rows.items():
-        if noun == table.noun.__name__ and row.job == job:
-            before = table.find(number)
-            if before is not None:
-                found[getattr(before, column)] -= 1
-            found[getattr(row, column)] += 1
-    return +found
 
 
 def _requeue(changes: Changes, task: Task, lease: Lease, failures: int, at: int) -> None:
     has_run = lease.seen_running_at > 0
     changes.put(
-        replace(
+        changed(
             task,
             state=advance(TaskState(task.state), TaskState.QUEUED),
             failures=failures,
@@ -113,9 +95,9 @@ def _requeue(changes: Changes, task: Task, lease: Lease, failures: int, at: int)
     changes.event(lease.job, "task_requeued", task=task.index, pool=lease.pool, cause=int(cause))
 
 
-def _worst(outcomes: Counter[int]) -> Outcome:
-    for worst in (Outcome.FAILED, Outcome.CANCELLED):
-        if outcomes[worst]:
+def _worst(world: World, job: Job) -> Outcome:
+    for worst, name in ((Outcome.FAILED, "failed"), (Outcome.CANCELLED, "cancelled")):
+        if world.jobs.value(job.id, name):
             return worst
     return Outcome.DONE
 

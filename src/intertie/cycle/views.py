@@ -1,14 +1,17 @@
 """Small reads of a World that several steps share."""
 
-from intertie.model.job import Contract
+from collections.abc import Iterator
+
+import numpy as np
+
+from intertie.model.job import Task
 from intertie.model.ledger import AccountKind
 from intertie.model.offer import Offer
 from intertie.model.parties import Pool, PoolFacts
 from intertie.model.request import Request
 from intertie.model.sizing import History
-from intertie.model.states import OfferState
-from intertie.run.reconciling import ALIVE
-from intertie.world.world import World
+from intertie.model.states import TaskState
+from intertie.world.world import ROOM, TASK_TALLIES, World
 
 
 def name_of(world: World, kind: str, number: int) -> str:
@@ -34,10 +37,31 @@ def request_of(world: World, job: int) -> Request:
     return found
 
 
-def contract_of(world: World, job: int) -> Contract:
-    """Return how a job was sized and which prices it was promised."""
-    found: Contract = world.documents["contract", job]
+def tasks_of(world: World, job: int) -> range:
+    """Return the numbers of a job's tasks that are in the World.
+
+    They were given in one go, and leave in that order.
+    """
+    first = world.jobs.value(job, "first_task")
+    return range(first, first + sum(world.jobs.values(job, TASK_TALLIES)))
+
+
+def tasks_in(world: World, job: int, *states: TaskState) -> list[int]:
+    """Return the numbers of a job's tasks that are in one of these states, in order."""
+    numbers, tasks = tasks_of(world, job), world.tasks
+    slots = [tasks.slots[number] for number in numbers]
+    mask = np.isin(tasks.column("state")[slots], states)
+    found: list[int] = np.array(numbers, np.int64)[mask].tolist()
     return found
+
+
+def waiting_tasks(world: World, job: int) -> Iterator[Task]:
+    """Return a job's tasks that wait, the lowest first."""
+    tasks, number = world.tasks, world.jobs.value(job, "next_task")
+    while number in tasks and tasks.value(number, "job") == job:
+        if tasks.value(number, "state") == TaskState.QUEUED:
+            yield tasks.get(number)
+        number += 1
 
 
 def history_of(world: World, project: int) -> History:
@@ -48,9 +72,7 @@ def history_of(world: World, project: int) -> History:
 
 def account_of(world: World, kind: AccountKind, owner: int) -> int:
     """Return the number of an owner's account of one kind."""
-    numbers = world.accounts.numbers_where(kind=kind, owner=owner)
-    assert len(numbers) == 1, (kind, owner, numbers)
-    return numbers[0]
+    return world.owned[kind, owner]
 
 
 def wallet_micro(world: World, project: int) -> int:
@@ -60,34 +82,17 @@ def wallet_micro(world: World, project: int) -> int:
 
 def listed_offer(world: World, pool: int) -> Offer | None:
     """Return the pool's offer that takes new orders."""
-    found = world.offers.where(pool=pool, state=OfferState.LISTED)
-    return found[-1] if found else None
-
-
-def price_for(world: World, job: int, pool: int) -> Offer | None:
-    """Return the offer version at which a job may run on a pool.
-
-    The promised one, else the listed.
-    """
-    for locked in contract_of(world, job).prices:
-        if locked.pool == pool:
-            return world.offers.get(locked.offer)
-    return listed_offer(world, pool)
+    number = world.pools.value(pool, "offer")
+    return world.offers.get(number) if number else None
 
 
 def free_nodes(world: World, pool: Pool) -> list[tuple[int, list[int]]]:
     """Return (node id, free [cpus_milli, memory_bytes, disk_bytes, devices]) of a pool's nodes."""
-    found = []
-    for node in world.nodes.where(pool=pool.id):
-        held = [lease for lease in world.leases.where(node=node.id) if lease.state in ALIVE]
-        free = [
-            node.cpus_milli - sum(lease.cpus_milli for lease in held),
-            node.memory_bytes - sum(lease.memory_bytes for lease in held),
-            node.disk_bytes - sum(lease.disk_bytes for lease in held),
-            node.device_count - sum(lease.device_count for lease in held),
-        ]
-        found.append((node.id, free))
-    return found
+    nodes = world.nodes
+    return [
+        (node, [nodes.value(node, name) - nodes.value(node, f"held_{name}") for name in ROOM])
+        for node in nodes.numbers_where(pool=pool.id)
+    ]
 
 
 def free_of(world: World, pool: Pool) -> tuple[int, int]:
@@ -95,7 +100,6 @@ def free_of(world: World, pool: Pool) -> tuple[int, int]:
 
     Never below zero.
     """
-    held = [lease for lease in world.leases.where(pool=pool.id) if lease.state in ALIVE]
-    cpus = pool.lent_cpus_milli - sum(lease.cpus_milli for lease in held)
-    memory = pool.lent_memory_bytes - sum(lease.memory_bytes for lease in held)
+    cpus = pool.lent_cpus_milli - world.pools.value(pool.id, "held_cpus_milli")
+    memory = pool.lent_memory_bytes - world.pools.value(pool.id, "held_memory_bytes")
     return max(0, cpus), max(0, memory)

@@ -1,10 +1,9 @@
 """The transactions of the river: credit in, hold, charge, release."""
 
-from dataclasses import replace
-
 from intertie.model.lease import Hold
 from intertie.model.ledger import Account, AccountKind, Posting, Transaction, TransactionKind
 from intertie.model.meter import UsageRecord
+from intertie.model.rows import changed
 from intertie.model.states import HoldState, advance
 
 ISSUANCE, FEES = 1, 2
@@ -47,7 +46,7 @@ def hold(
         token=token,
         slice_index=step,
     )
-    return replace(held, amount_micro=held.amount_micro + more_micro), transaction
+    return changed(held, amount_micro=held.amount_micro + more_micro), transaction
 
 
 def charge(
@@ -75,7 +74,7 @@ def charge(
         usage=usage.id,
         reference=usage.offer,
     )
-    return replace(held, posted_micro=held.posted_micro + usage.amount_micro), transaction
+    return changed(held, posted_micro=held.posted_micro + usage.amount_micro), transaction
 
 
 def release(
@@ -86,7 +85,7 @@ def release(
     None if nothing is left.
     """
     rest_micro = left_micro(held)
-    closed = replace(
+    closed = changed(
         held,
         state=advance(HoldState(held.state), HoldState.CLOSED),
         released_micro=held.released_micro + rest_micro,

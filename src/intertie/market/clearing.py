@@ -45,10 +45,11 @@ def clear(
 
 def _dense(first: Ints, second: Ints) -> Ints:
     """Return ranks along the pool axis by (first, second); equal pairs share a rank."""
-    ranks = np.zeros(first.shape, dtype=np.int64)
-    for pool in range(first.shape[1]):
-        before = (first < first[:, pool : pool + 1]) | (
-            (first == first[:, pool : pool + 1]) & (second < second[:, pool : pool + 1])
-        )
-        ranks[:, pool] = before.sum(axis=1)
+    order = np.lexsort((second, first), axis=1)
+    begins = np.zeros(first.shape, np.bool_)
+    for each in (first, second):
+        along = np.take_along_axis(each, order, axis=1)
+        begins[:, 1:] |= along[:, 1:] != along[:, :-1]
+    ranks = np.zeros(first.shape, np.int64)
+    np.put_along_axis(ranks, order, np.cumsum(begins, axis=1), axis=1)
     return ranks

@@ -1,11 +1,13 @@
 """Quote: what a job costs and when it finishes, on each pool alone and spread over all of them."""
 
-from dataclasses import dataclass, replace
-from heapq import heapify, heappop, heappush
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from intertie.model.quote import LostOffer, Option, PricedPool, QuoteTerms
 from intertie.model.refusal import Refusal, Relaxation, nearest
 from intertie.model.request import Request
+from intertie.model.rows import changed
 from intertie.model.sizing import Sizing
 from intertie.model.units import MICRO, MILLI, ceil_div, charge_micro
 
@@ -53,7 +55,7 @@ def quote(
     keeping = [o for o in options if _breaks(o, request, now) is None]
     chosen = options.index(min(keeping or options, key=order))
     marked = tuple(
-        replace(o, lost=None if i == chosen else _why_lost(o, options[chosen], request, now))
+        changed(o, lost=None if i == chosen else _why_lost(o, options[chosen], request, now))
         for i, o in enumerate(options)
     )
     broken = _breaks(options[chosen], request, now)
@@ -62,7 +64,16 @@ def quote(
     return QuoteTerms(sizing, marked, cheapest, soonest, chosen, tuple(lost))
 
 
-def task_seconds(sizing: Sizing, score_millionths: int, time_limit_s: int) -> int:
+class Timed(Protocol):
+    """What says how long one task runs on a reference unit, and how that is known."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def expected_s(self) -> int: ...
+
+
+def task_seconds(sizing: Timed, score_millionths: int, time_limit_s: int) -> int:
     """Return how long one task runs at this speed; a bare time limit does not scale with speed."""
     if sizing.source == "time_limit":
         return time_limit_s
@@ -98,19 +109,54 @@ def _schedule(
 ) -> tuple[list[int], int, int]:
     """Give each task to the slot that ends it first.
 
-    Return tasks by pool, first start, last finish.
+    Return tasks by pool, first start, last finish. A slot that is free at f has ended (F - f) // t
+    tasks by F, so that nothing needs to be tried task by task.
     """
-    slots = [(free + times_s[at], free, at) for at, c in enumerate(pools) for free in c.slots_s]
-    heapify(slots)
+    slots = [
+        _Slots(free, max(1, times_s[at]), at, width)
+        for at, c in enumerate(pools)
+        for free, width in Counter(c.slots_s).items()
+    ]
+    last = _last_finish(slots, task_count)
     counts = [0] * len(pools)
-    first, last = -1, 0
-    for _ in range(task_count):
-        ends_s, begins_s, at = heappop(slots)
-        counts[at] += 1
-        first = begins_s if first < 0 else min(first, begins_s)
-        last = max(last, ends_s)
-        heappush(slots, (ends_s + times_s[at], ends_s, at))
+    first = last
+    for each in slots:
+        ended = each.ended_by(last - 1)
+        counts[each.pool] += ended
+        first = min(first, each.free_s) if ended else first
+    left = task_count - sum(counts)
+    # Of those that would end at the last instant, who begins first is taken first.
+    for each in sorted(slots, key=lambda s: (-s.task_s, s.pool)):
+        taken = min(left, each.ended_by(last) - each.ended_by(last - 1))
+        counts[each.pool], left = counts[each.pool] + taken, left - taken
+        first = min(first, last - each.task_s) if taken else first
     return counts, first, last
+
+
+class _Slots(NamedTuple):
+    """Slots of one pool that are free at the same second."""
+
+    free_s: int
+    task_s: int
+    pool: int
+    width: int
+
+    def ended_by(self, at_s: int) -> int:
+        """Return how many tasks these slots can have ended by an instant."""
+        return self.width * max(0, (at_s - self.free_s) // self.task_s)
+
+
+def _last_finish(slots: list[_Slots], task_count: int) -> int:
+    """Return the first second by which so many tasks can have ended, by halving."""
+    low = min(each.free_s + each.task_s for each in slots)
+    high = min(each.free_s + ceil_div(task_count, each.width) * each.task_s for each in slots)
+    while low < high:
+        middle = (low + high) // 2
+        if sum(each.ended_by(middle) for each in slots) >= task_count:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 def _by_cost(option: Option) -> tuple[int, int, str]:

@@ -1,10 +1,9 @@
 """Usage records from a lease's two meters, by slices of a fixed grid of its run time."""
 
-from dataclasses import replace
-
 from intertie.model.lease import Lease
 from intertie.model.meter import UsageRecord
 from intertie.model.policy import Policy
+from intertie.model.rows import changed
 from intertie.model.states import UNPAID, LeaseState
 from intertie.model.units import MICRO, MILLI, charge_micro, service_units_micro
 
@@ -42,7 +41,7 @@ def meter(lease: Lease, policy: Policy, first_id: int) -> list[UsageRecord]:
         record = _record(
             lease, policy, first_id + len(records), index, done_ms, to_ms, charged_micro
         )
-        records.append(replace(record, is_final=int(is_last)))
+        records.append(changed(record, is_final=int(is_last)))
         done_ms, charged_micro, index = to_ms, charged_micro + record.amount_micro, index + 1
         if is_last:
             break

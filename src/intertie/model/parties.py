@@ -27,7 +27,9 @@ class Pool:
     """Machines behind one engine, and the session of the agent that speaks for them. Columnar.
 
     `epoch` grows with each session: the older of two agents is fenced out. `lent_*` is what the
-    owner lends at this instant; it shrinks when the owner reclaims.
+    owner lends at this instant; it shrinks when the owner reclaims. The digests are sums of marks
+    (`wire.digest`) of the leases that its agent has told of, and of those that it should run or
+    stop.
     """
 
     id: int
@@ -41,6 +43,8 @@ class Pool:
     lent_cpus_milli: int
     lent_memory_bytes: int
     is_draining: int
+    observed_digest: int = 0
+    wanted_digest: int = 0
 
 
 @dataclass(frozen=True)

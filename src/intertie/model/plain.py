@@ -3,10 +3,10 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import IntEnum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -27,29 +27,44 @@ def from_plain(kind: type[T], data: dict[str, Any]) -> T:
 
     Unknown keys raise, absent ones take their default.
     """
-    hints = _hints(typing.cast(Hashable, kind))
-    unknown = set(data) - set(hints)
+    readers = _readers(cast(Hashable, kind))
+    unknown = data.keys() - readers.keys()
     if unknown:
-        raise ValueError(f"{kind.__name__} has no field {sorted(unknown)[0]!r}")
-    return kind(**{name: _read(hints[name], item) for name, item in data.items()})
+        raise ValueError(f"{kind.__name__} has no field {min(unknown)!r}")
+    return kind(
+        **{
+            name: item if (read := readers[name]) is None else read(item)
+            for name, item in data.items()
+        }
+    )
+
+
+Reader = Callable[[Any], Any] | None
 
 
 @cache
-def _hints(kind: Hashable) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _readers(kind: Hashable) -> dict[str, Reader]:
+    """Return how each field is read; None where it is taken as it is."""
+    hints = typing.get_type_hints(cast(type[Any], kind))
+    return {name: _reader(hint) for name, hint in hints.items()}
 
 
-def _read(hint: Any, item: Any) -> Any:
+def _reader(hint: Any) -> Reader:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        if item is None:
-            return None
         chosen = [a for a in arguments if a is not type(None)]
-        return _read(chosen[0], item) if len(chosen) == 1 else item
+        one = _reader(chosen[0]) if len(chosen) == 1 else None
+        return None if one is None else lambda item: None if item is None else one(item)
+    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
+        each = _reader(arguments[0])
+        return tuple if each is None else lambda items: tuple(map(each, items))
     if origin is tuple:
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_read(arguments[0], each) for each in item)
-        return tuple(_read(a, each) for a, each in zip(arguments, item, strict=True))
+        every = [_reader(a) or _same for a in arguments]
+        return lambda items: tuple(r(item) for r, item in zip(every, items, strict=True))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return from_plain(hint, item)
+        return lambda item: from_plain(hint, item)
+    return None
+
+
+def _same(item: Any) -> Any:
     return item

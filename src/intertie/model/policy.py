@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Policy:
-    """The network's choices. Shares of a whole are in millionths (`_ppm`)."""
+    """The network's choices. Shares of a whole are in millionths (`_ppm`).
+
+    A door lets one project ask `asks_per_s_max` times a second, and `asks_burst` times at once; it
+    takes nobody's while the inbox waits longer than `inbox_wait_ms_max`. Agents are told to ask so
+    seldom that all of them make no more than `syncs_per_s_max`, yet twice in `renew_for_s`: a
+    network of more than `syncs_per_s_max * renew_for_s / 2` agents needs a larger one of the two.
+    """
 
     fee_ppm: int = 20_000
     quote_s: int = 120
@@ -21,6 +27,12 @@ class Policy:
     fair_share_half_life_s: int = 7 * 24 * 3600
     ageing_s: int = 3_600
     meter_tolerance_ppm: int = 20_000
-    tasks_max: int = 10_000
+    tasks_max: int = 100_000
     startup_s: int = 2
     retain_s: int = 24 * 3600
+    retain_max: int = 100_000
+    keep_inbox_s: int = 24 * 3600
+    asks_per_s_max: int = 200
+    asks_burst: int = 1_000
+    inbox_wait_ms_max: int = 5_000
+    syncs_per_s_max: int = 500

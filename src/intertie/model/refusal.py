@@ -27,6 +27,7 @@ class Refusal:
 _SMALLEST_FIRST = (
     "wait",
     "ask_again",
+    "ask_slower",
     "use_profile",
     "price_kind_list",
     "top_up",

@@ -1,9 +1,8 @@
 """Believe: fold one observation of an attempt into its lease."""
 
-from dataclasses import replace
-
 from intertie.model.lease import Lease
 from intertie.model.meter import Observation
+from intertie.model.rows import changed
 from intertie.model.states import UNPAID, Cause, LeaseState, Outcome, advance
 
 RUNNING, FINISHING, ENDED = 1, 2, 3
@@ -34,7 +33,7 @@ def observe(lease: Lease, seen: Observation, at: int) -> Lease:
         running_at = at if state == RUNNING else max(lease.placed_at, at - seen.sample.ran_ms)
     ended_at = lease.seen_ended_at or (at if state >= FINISHING else 0)
     network_ms = max(lease.network_ms, (ended_at or at) - running_at) if running_at else 0
-    return replace(
+    return changed(
         lease,
         state=_next_state(lease, state),
         observed=state,

@@ -1,11 +1,11 @@
 """Act: which leases to stop, to give up and to renew, from what is believed at this instant."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from intertie.model.lease import Lease
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
+from intertie.model.rows import changed
 from intertie.model.states import Cause, LeaseState, PoolState, advance
 from intertie.model.units import MILLI
 
@@ -16,7 +16,7 @@ def stop(lease: Lease, cause: Cause, grace_s: int, now: int) -> Lease:
     """Return the lease with an explicit stop; one that stops already keeps its first cause."""
     if lease.state not in (LeaseState.PLACED, LeaseState.RUNNING):
         return lease
-    return replace(
+    return changed(
         lease,
         state=advance(LeaseState(lease.state), LeaseState.STOPPING),
         stop_cause=cause,
@@ -27,7 +27,7 @@ def stop(lease: Lease, cause: Cause, grace_s: int, now: int) -> Lease:
 
 def give_up(lease: Lease, now: int) -> Lease:
     """Return the lease as lost: what may still run there is fenced out by its token."""
-    return replace(
+    return changed(
         lease,
         state=advance(LeaseState(lease.state), LeaseState.ENDED),
         cause=Cause.LOST,
@@ -77,7 +77,7 @@ def hear(pool: Pool, policy: Policy, now: int) -> Pool:
         wanted = PoolState.LOST
     if wanted == state:
         return pool
-    return replace(pool, state=advance(state, wanted))
+    return changed(pool, state=advance(state, wanted))
 
 
 def renewed_until(lease: Lease, pool: Pool, ends_at: int, policy: Policy, now: int) -> int:

@@ -16,7 +16,7 @@ from intertie.model.units import MILLI
 from intertie.run.reconciling import ALIVE
 from intertie.simulator.attempts import FakeAttempt, as_it_ends, begin, cut, told_to_stop
 from intertie.simulator.program import program_of
-from intertie.wire.digest import observation_digest
+from intertie.wire.digest import digest_text, lease_mark
 from intertie.world.world import World
 
 
@@ -64,7 +64,7 @@ class FakeAgent:
         return {
             "epoch": self.epoch,
             "sequence": self._sequence,
-            "digest": observation_digest((encode("lease", a.lease), a.token) for a in alive),
+            "digest": digest_text(sum(lease_mark(a.lease, a.token) for a in alive)),
             "leases": [_said(each, now) for each in news],
             "declines": [],
             "owner": {

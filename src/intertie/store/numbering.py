@@ -20,8 +20,11 @@ def first_number(incarnation: int) -> int:
 
 
 def begin_incarnation(connection: Connection, incarnation: int) -> None:
-    """Set the network's incarnation, and have what the database numbers begin above the others."""
+    """Set the network's incarnation; what the database numbers and terms begin above the others."""
     connection.execute(update(tables.network).values(incarnation=incarnation))
+    # Nor may a leader that slept through the restore find its own term again.
+    term = first_number(incarnation)
+    connection.execute(update(tables.leadership).values(term=term, holder="", until_at=0))
     for table in SEQUENCES:
         last = connection.execute(select(func.max(table.c.id))).scalar() or 0
         _go_on_after(connection, table.name, max(last, first_number(incarnation) - 1))

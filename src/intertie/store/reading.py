@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
 from intertie.model.parties import Pool
 from intertie.model.plain import from_plain
 from intertie.store import tables
+from intertie.store.patience import patiently
 from intertie.world.table import columns_of
 from intertie.world.world import DOCUMENT_TYPES
 
@@ -33,8 +34,11 @@ class NetworkFacts:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection on which every read sees the same committed instant."""
-    with engine.connect().execution_options(is_read=True) as connection:
+    """Yield a connection on which every read sees the same committed instant.
+
+    Waits for a database that is away when it begins; what fails later is the caller's to repeat.
+    """
+    with patiently(engine.connect)().execution_options(is_read=True) as connection:
         yield connection
 
 

@@ -42,7 +42,8 @@ def _decided(noun: type[Any]) -> Table:
     return Table(name_of(noun), metadata, *columns, retired, changed)
 
 
-DECIDED: dict[str, Table] = {noun.__name__: _decided(noun) for noun in (*NOUNS, UsageRecord)}
+NOUN: dict[str, type[Any]] = {noun.__name__: noun for noun in (*NOUNS, UsageRecord)}
+DECIDED: dict[str, Table] = {name: _decided(noun) for name, noun in NOUN.items()}
 
 Index("job_by_project", DECIDED["Job"].c.project, DECIDED["Job"].c.id)
 Index("task_by_job", DECIDED["Task"].c.job, DECIDED["Task"].c.index)
@@ -68,6 +69,8 @@ network = Table(
     Column("secret", LargeBinary, nullable=False),
     Column("policy", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # The last round of whose inbox rows some are gone; no replay can begin before it.
+    Column("pruned_round", BigInteger, nullable=False, server_default="0"),
 )
 
 inbox = Table(

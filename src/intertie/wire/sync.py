@@ -9,6 +9,8 @@ from pydantic import Field
 
 from intertie.wire.base import Answer, Message
 
+# What JSON carries exactly, and room enough in int64 to add and multiply.
+Whole = Annotated[int, Field(ge=0, le=2**53)]
 LeaseStateWord = Literal["pending", "running", "finishing", "ended"]
 CauseWord = Literal[
     "none",
@@ -139,15 +141,15 @@ class LeaseObservation(Message):
     """
 
     lease: str
-    token: int
+    token: Whole
     state: LeaseStateWord
     cause: CauseWord = "none"
-    exit_code: int | None = None
-    signal: int | None = None
-    started_at: int = 0
-    ran_ms: Annotated[int, Field(ge=0)] = 0
-    cpu_ms: Annotated[int, Field(ge=0)] = 0
-    memory_peak_bytes: Annotated[int, Field(ge=0)] = 0
+    exit_code: Annotated[int, Field(ge=-(2**31), lt=2**32)] | None = None
+    signal: Annotated[int, Field(ge=0, le=255)] | None = None
+    started_at: Whole = 0
+    ran_ms: Whole = 0
+    cpu_ms: Whole = 0
+    memory_peak_bytes: Whole = 0
     files: list[FileBody] = []
     detail: Annotated[str, Field(max_length=2000)] = ""
 
@@ -156,37 +158,47 @@ class Decline(Message):
     """A lease that the agent will not start, and why (a refusal code)."""
 
     lease: str
-    token: int
+    token: Whole
     reason: str
 
 
 class OwnerState(Message):
     """What the owner lends at this instant; less than the terms while the owner reclaims."""
 
-    lent_cpus_milli: Annotated[int, Field(ge=0)]
-    lent_memory_bytes: Annotated[int, Field(ge=0)]
+    lent_cpus_milli: Whole
+    lent_memory_bytes: Whole
     is_draining: bool = False
 
 
 class Sync(Message):
     """One exchange, safe to repeat and safe to lose. Signed as a whole with the agent's key.
 
-    `leases` are deltas since the last answered sync, or everything when `is_full`. `digest` is
-    `observation_digest` of every lease that the agent sees as pending or running. `known` are
-    the leases whose bodies the agent has. The answer waits up to `wait_ms` for a change of
-    `wanted_digest`.
+    `leases` are deltas since the last answered sync, or all that the agent has when `is_full`.
+    `digest` is that of every lease that the agent sees as pending or running.
+
+    Protocol 2: `heard_round` is the `round` of the last answer that was taken in, under
+    `incarnation`; 0 asks for everything and goes with `is_full`. `lacks` names wanted leases
+    whose bodies the agent has not. The answer waits up to `wait_ms` for something new.
+
+    Protocol 1: `known` are the leases whose bodies the agent has, every time, and each answer
+    says all that is wanted. The answer waits for a change of `wanted_digest`.
     """
 
     protocol: int = 1
-    epoch: int
-    sequence: Annotated[int, Field(ge=1)]
+    epoch: Whole
+    sequence: Annotated[int, Field(ge=1, le=2**53)]
     is_full: bool = False
-    digest: str
+    digest: Annotated[str, Field(max_length=64)]
     leases: list[LeaseObservation] = []
     declines: list[Decline] = []
     known: list[str] = []
+    lacks: list[str] = []
     owner: OwnerState
-    wanted_digest: str = ""
+    wanted_digest: Annotated[
+        str, Field(max_length=64, description="that of the last answer, said back")
+    ] = ""
+    heard_round: Whole = 0
+    incarnation: Whole = 0
     wait_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
 
 
@@ -228,7 +240,7 @@ class LeaseBody(Answer):
 
 
 class WantedLease(Answer):
-    """A lease that should run. `body` is null when the agent already has it."""
+    """A lease that should run. `body` is null once the agent has spoken of the lease."""
 
     lease: str
     token: int
@@ -249,15 +261,24 @@ class SyncAnswer(Answer):
     """What the network wants. A lease that is not mentioned runs on.
 
     `forget` lists ended leases that the network has booked: the agent may clean them up.
+
+    Protocol 2: all that changed after the agent's `heard_round` up to `round`, or all that is
+    wanted when `is_full`. The agent keeps its wanted set by it: `leases` and `stops` are put in,
+    then `gone` (stopped, because the network has given them up) and `forget` are taken out.
+    `wanted_digest` is that of the whole set as of `round`; where the agent's own is another one,
+    it asks for everything. An answer whose `round` is not above what was heard brings nothing.
     """
 
     incarnation: int
     epoch: int
     sequence: int
+    round: int = 0
+    is_full: bool = False
     wanted_digest: str
     wants_full: bool = False
     leases: list[WantedLease] = []
     stops: list[ExplicitStop] = []
+    gone: list[str] = []
     forget: list[str] = []
     drain: bool = False
     renew_for_s: int

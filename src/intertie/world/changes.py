@@ -1,15 +1,15 @@
 """What one decision may do: rows, documents, bookings, events and answers. Nothing else."""
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+import orjson
+
 from intertie.model.ledger import Transaction
 from intertie.model.meter import UsageRecord
-from intertie.model.plain import to_plain
 from intertie.model.refusal import Refusal
+from intertie.world.table import Ints
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,13 @@ class Answer:
 
 @dataclass
 class Changes:
-    """One step's decisions, in order. `rows` holds columnar nouns by noun name and id."""
+    """One step's decisions, in order. `rows` holds columnar nouns by noun name and id.
 
+    `blocks` holds new rows as (noun, columns) with axes [column, row]; they are written first, so
+    that `rows` may change a row that came in a block of the same round.
+    """
+
+    blocks: list[tuple[str, Ints]] = field(default_factory=list)
     rows: dict[tuple[str, int], Any] = field(default_factory=dict)
     documents: dict[tuple[str, int], Any] = field(default_factory=dict)
     retired: list[tuple[str, int]] = field(default_factory=list)
@@ -62,6 +67,7 @@ class Changes:
 
     def extend(self, later: "Changes") -> None:
         """Append what a later step decided."""
+        self.blocks += later.blocks
         self.rows.update(later.rows)
         self.documents.update(later.documents)
         self.retired += later.retired
@@ -82,19 +88,27 @@ class Changes:
 
     def __bool__(self) -> bool:
         return any(
-            (self.rows, self.documents, self.retired, self.transactions, self.usage)
+            (self.blocks, self.rows, self.documents, self.retired, self.transactions, self.usage)
         ) or bool(self.events or self.answers)
 
     def digest(self) -> str:
         """Return the hash by which a replay is compared with what was decided."""
-        parts: Iterable[Any] = (
-            [[noun, to_plain(row)] for (noun, _), row in sorted(self.rows.items())],
-            [[kind, number, to_plain(d)] for (kind, number), d in sorted(self.documents.items())],
+        hashed = sha256()
+        for noun, block in self.blocks:
+            hashed.update(f"{noun} {block.shape}".encode())
+            hashed.update(block.astype("<i8").tobytes())
+        parts = (
+            [(noun, *vars(row).values()) for (noun, _), row in sorted(self.rows.items(), key=_key)],
+            sorted(self.documents.items(), key=_key),
             sorted(self.retired),
-            to_plain(self.transactions),
-            to_plain(self.usage),
-            to_plain(self.events),
-            to_plain(self.answers),
+            self.transactions,
+            self.usage,
+            self.events,
+            self.answers,
         )
-        text = json.dumps(list(parts), sort_keys=True, separators=(",", ":"))
-        return sha256(text.encode()).hexdigest()
+        hashed.update(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
+        return hashed.hexdigest()
+
+
+def _key(item: tuple[tuple[str, int], Any]) -> tuple[str, int]:
+    return item[0]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from intertie.model import job, lease, ledger, offer, parties, quote, request, sizing
+from intertie.world.kins import Kins
 from intertie.world.table import Table
 
 NOUNS: tuple[type[Any], ...] = (
@@ -30,29 +31,50 @@ DOCUMENTS: dict[str, dict[str, type[Any]]] = {
 DOCUMENT_TYPES = {kind: each for kinds in DOCUMENTS.values() for kind, each in kinds.items()}
 
 
+# What `derived.py` keeps beside the rows: sums and counts that a step would else walk rows for.
+TASK_TALLIES = ("held", "queued", "placed", "running", "ended")
+JOB_SUMS = (*TASK_TALLIES, "failed", "cancelled", "alive", "unsettled", "first_task", "next_task")
+ROOM = ("cpus_milli", "memory_bytes", "disk_bytes", "device_count")
+NODE_SUMS = tuple(f"held_{name}" for name in ROOM)
+POOL_SUMS = (*NODE_SUMS, "staying_cpus_milli", "staying_memory_bytes", "offer")
+
+
 class World:
     """Tables by noun, documents by (kind, id), balances by account.
 
-    Balances are Python integers: settled money never enters a kernel.
+    Balances are Python integers: settled money never enters a kernel. What is derived (sums beside
+    rows, `kins`, ids by name, accounts by kind and owner) is counted again after a load, while
+    `is_derived` is still False. `memo` is where steps keep what is costly to find again: a World
+    without it decides the same. What is kept there stands while `supply` is the same number (who
+    offers what at which terms) and `room` (who runs where and until when).
     """
 
     def __init__(self) -> None:
         self.projects: Table[parties.Project] = Table(parties.Project)
         self.providers: Table[parties.Provider] = Table(parties.Provider)
-        self.pools: Table[parties.Pool] = Table(parties.Pool)
-        self.nodes: Table[parties.Node] = Table(parties.Node)
-        self.offers: Table[offer.Offer] = Table(offer.Offer)
+        self.pools: Table[parties.Pool] = Table(parties.Pool, ("provider",), POOL_SUMS)
+        self.nodes: Table[parties.Node] = Table(parties.Node, ("pool",), NODE_SUMS)
+        self.offers: Table[offer.Offer] = Table(offer.Offer, ("pool",))
         self.quotes: Table[quote.Quote] = Table(quote.Quote)
-        self.jobs: Table[job.Job] = Table(job.Job)
+        self.jobs: Table[job.Job] = Table(job.Job, (), (*JOB_SUMS, "kin"))
         self.tasks: Table[job.Task] = Table(job.Task)
-        self.leases: Table[lease.Lease] = Table(lease.Lease)
+        self.leases: Table[lease.Lease] = Table(
+            lease.Lease, ("job", "pool", "project"), ("job_slot", "pool_slot")
+        )
         self.holds: Table[lease.Hold] = Table(lease.Hold)
-        self.accounts: Table[ledger.Account] = Table(ledger.Account)
+        self.accounts: Table[ledger.Account] = Table(ledger.Account, ("owner",))
         self.documents: dict[tuple[str, int], Any] = {}
         self.balances: dict[int, int] = {}
         self.next: dict[str, int] = {}
+        self.kins = Kins()
+        self.names: dict[tuple[str, str], int] = {}
+        self.owned: dict[tuple[int, int], int] = {}
+        self.is_derived = False
+        self.supply, self.room = 0, 0
+        self.memo: dict[str, Any] = {}
+        tables = (v for v in vars(self).values() if isinstance(v, Table))
+        self._tables = {table.noun.__name__: table for table in tables}
 
     def tables(self) -> dict[str, Table[Any]]:
         """Return every table by its noun's name."""
-        every = (v for v in vars(self).values() if isinstance(v, Table))
-        return {table.noun.__name__: table for table in every}
+        return self._tables

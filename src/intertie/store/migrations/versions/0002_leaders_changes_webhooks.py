@@ -1,4 +1,4 @@
-"""One leader by its term, the round that changed a row, and webhooks"""
+"""One leader by its term, the round that changed a row, what was pruned, and webhooks"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,7 +27,8 @@ DECIDED = (
 def upgrade() -> None:
     """Add what several processes need; every row that is there counts as changed in round 0."""
     for name in DECIDED:
-        op.add_column(name, _changed_round())
+        op.add_column(name, _round_of("changed_round"))
+    op.add_column("network", _round_of("pruned_round"))
     op.create_index("lease_by_change", "lease", ["pool", "changed_round"])
     op.create_index("pool_by_change", "pool", ["changed_round"])
     op.drop_index("inbox_waiting", "inbox")
@@ -48,10 +49,11 @@ def downgrade() -> None:
     op.drop_index("lease_by_change", "lease")
     for name in DECIDED:
         op.drop_column(name, "changed_round")
+    op.drop_column("network", "pruned_round")
 
 
-def _changed_round() -> sa.Column[int]:
-    return sa.Column("changed_round", sa.BigInteger(), server_default="0", nullable=False)
+def _round_of(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), server_default="0", nullable=False)
 
 
 def _leadership() -> None:

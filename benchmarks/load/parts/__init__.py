@@ -1,0 +1,1 @@
+"""The parts of the load table: each yields figures, and can be run alone with `--only`."""
