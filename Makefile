@@ -7,10 +7,11 @@ TESTS ?= tests
 # Measured on two cores; loadfile keeps a file's shared network in one worker.
 WORKERS ?= 2
 SEEDS ?= 300
+OPS ?= 1000000
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo up test checks lint format types imports pytest faults bench lock clean
+.PHONY: help setup system demo up test checks lint format types imports pytest faults simulate ledger bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -52,6 +53,12 @@ pytest: setup
 
 faults: setup ## break a small real network in SEEDS=300 ways; goes on where it stopped
 	@$(BIN)/python -m tests.faults --seeds 1-$(SEEDS)
+
+simulate: setup ## live through SEEDS=300 simulated networks in trouble, judged by an auditor
+	@$(BIN)/python -m tests.simulation --seeds 1-$(SEEDS) --workers $(WORKERS)
+
+ledger: setup ## book OPS=1000000 ledger operations by processes that die, on both databases
+	@$(BIN)/python -m tests.faults.ledger --ops $(OPS)
 
 bench: setup ## list the benchmarks (run one: .venv/bin/python -m benchmarks NAME)
 	@$(BIN)/python -m benchmarks list

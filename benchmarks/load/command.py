@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import signal
+import sys
 from collections.abc import Callable, Iterator
 
 from benchmarks.load.bench import QUICK, STORES, TINY, Bench, Sizes
@@ -46,6 +48,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--doors", type=int, default=2, help="door processes (default: 2)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     told = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all it started is ended too
     sizes = TINY if told.tiny else QUICK if told.quick else Sizes()
     with Bench(sizes, tuple(told.on or STORES), told.doors) as bench:
         figures = run(bench, told.only or list(PARTS))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ GIB = 1 << 30
 CREDIT = 1_000_000_000
 # A door lets one project ask so often and no oftener, so there are several.
 PROJECTS = 16
+PROVIDER_AGENTS = 100
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,20 @@ class LoadNetwork:
     ports: tuple[int, ...]
     operator: Intertie
     operator_token: str
-    provider: str
     tokens: list[str]
     fleet: Fleet
     folder: Path
     ending: ExitStack
     processes: dict[str, list[int]]
     logs: list[Process] = field(default_factory=list)
+    providers: int = 0
 
     def join(self, agents: int, slots: int, nodes: int = 1) -> float:
         """Join agents that lend `slots` cores in all; return how long it took (s)."""
+        providers = [self._provider() for _ in range(ceil(agents / PROVIDER_AGENTS))]
         with ThreadPoolExecutor(8) as pool:
-            tokens = list(pool.map(lambda _: self._enrol_token(), range(agents)))
+            of = [providers[at % len(providers)] for at in range(agents)]
+            tokens = list(pool.map(self._enrol_token, of))
         each = max(nodes, slots // agents)
         told = self.fleet.ask(
             "join",
@@ -88,7 +92,11 @@ class LoadNetwork:
         folder.mkdir()
         memory = f"{slots}GiB"
         told = {"network": self.url, "folder": str(folder), "pool": folder.name}
-        told |= {"enrol_token": self._enrol_token(), "price": "0.001", "memory": memory}
+        told |= {
+            "enrol_token": self._enrol_token(self._provider()),
+            "price": "0.001",
+            "memory": memory,
+        }
         lines = [f"{key} = {json.dumps(value)}\n" for key, value in told.items()]
         (folder / "agent.toml").write_text("".join([*lines, f"cpus = {slots}\n"]))
         command = python_command("benchmarks.load.real_agent", str(folder / "agent.toml"))
@@ -100,7 +108,7 @@ class LoadNetwork:
 
     def online(self) -> int:
         """Return how many pools are online."""
-        pools = self.operator.provider(self.provider).pools
+        pools = [pool for provider in self.operator.providers() for pool in provider.pools]
         return sum(pool.state == "online" for pool in pools)
 
     def rounds(self, after: int) -> list[tuple[int, int, int]]:
@@ -139,8 +147,12 @@ class LoadNetwork:
     def _client(self) -> Any:
         return self.operator._transport  # noqa: SLF001 – a list without its views costs least
 
-    def _enrol_token(self) -> str:
-        path = f"providers/{self.provider}/enrol-tokens"
+    def _provider(self) -> str:
+        self.providers += 1
+        return self.operator.create_provider(f"load{self.providers}").id
+
+    def _enrol_token(self, provider: str) -> str:
+        path = f"providers/{provider}/enrol-tokens"
         return str(self._client().post(path)["enrol_token"])
 
 
@@ -189,7 +201,6 @@ def network(
             ports=ports,
             operator=operator,
             operator_token=token,
-            provider=operator.create_provider("load").id,
             tokens=[each.token for each in projects],
             fleet=fleet,
             folder=folder,

@@ -18,6 +18,12 @@ from intertie.cli.embedded import free_port
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge", "slurm-wlm-basic-plugins")
 NODES, CPUS = 2, 64
+EAGER = (
+    "batch_sched_delay=0",
+    "sched_min_interval=0",
+    "sched_interval=1",
+    "default_queue_depth=5000",
+)
 
 CONFIGURATION = """\
 ClusterName=load
@@ -47,7 +53,7 @@ SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerType=sched/backfill
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=1,default_queue_depth=5000
+SchedulerParameters={parameters}
 MaxJobCount=200000
 MaxArraySize=100001
 MinJobAge=300
@@ -115,7 +121,9 @@ class Slurm:
 
     def _write_configuration(self) -> None:
         host = socket.gethostname().split(".")[0]
-        text = CONFIGURATION.format(host=host, port=free_port(), folder=self.folder)
+        text = CONFIGURATION.format(
+            host=host, port=free_port(), folder=self.folder, parameters=",".join(EAGER)
+        )
         for node in range(NODES):
             text += f"NodeName=n{node} NodeHostname={host} NodeAddr=127.0.0.1"
             text += f" Port={free_port()} CPUs={CPUS} RealMemory=100000 State=UNKNOWN\n"

@@ -15,7 +15,7 @@ from intertie.control.waiting import Clerk
 from intertie.model.policy import Policy
 from tests.api.network import SPEC, Network, running_network
 
-POLICY = Policy(asks_per_s_max=1, asks_burst=20)
+POLICY = Policy(asks_per_s_max=1, asks_burst=20, inbox_wait_ms_max=30_000)
 
 
 class Behind:
@@ -136,5 +136,4 @@ _CHECK = Gate.check_busy
 
 def _behind(gate: Gate, is_agent: bool, asks: bool) -> None:
     """Judge as if the oldest row had waited too long."""
-    behind = Gate(gate._policy, Behind(gate._policy.inbox_wait_ms_max + 1))  # type: ignore[arg-type]
-    _CHECK(behind, is_agent, asks)
+    _CHECK(a_gate(behind_ms=gate._policy.inbox_wait_ms_max + 1), is_agent, asks)

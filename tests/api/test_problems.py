@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from intertie.api.limits import JSON_BYTES_MAX
 from tests.api.network import SPEC, Network, Party
@@ -156,3 +157,15 @@ def test_what_nobody_foresaw_is_a_problem_without_internals(
     answer = project.http.get("/offers")
     assert problem(answer, 500)["code"] == "internal"
     assert "secret" not in answer.text
+
+
+def test_a_database_that_is_away_is_a_reason_to_come_again(
+    network: Network, project: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise DBAPIError("select", {}, RuntimeError("gone"), connection_invalidated=True)
+
+    monkeypatch.setattr("intertie.api.jobs.job_views", away)
+    answer = project.http.get("/jobs")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "1"

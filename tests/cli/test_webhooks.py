@@ -51,7 +51,7 @@ def test_an_empty_list_says_how_to_add_one(answers: Answers, call: Call) -> None
     assert json.loads(call("webhook", "--json").stdout) == []
 
 
-def test_removing_says_so(answers: Answers, call: Call) -> None:
+def test_removing_a_webhook_says_so(answers: Answers, call: Call) -> None:
     answers.on("DELETE", "webhooks/webhook-0003", HOOK.model_copy(update={"state": "ended"}))
     assert "webhook-0003" in call("webhook", "remove", "webhook-0003").stdout
     assert len(answers.sent("DELETE", "webhooks/webhook-0003")) == 1

@@ -1,6 +1,5 @@
 """Webhooks on a real network, with receivers that fail, hang, redirect, leave and come back."""
 
-import json
 import re
 import ssl
 import subprocess
@@ -8,24 +7,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from intertie.cli.embedded import EmbeddedNetwork
+from intertie.client import Intertie, Unreachable
+from intertie.control.bootstrap import database_url, open_network
 from intertie.control.courier import Courier, gives_up, wait_s
 from intertie.control.delivering import LOCAL, Reach
 from intertie.control.wake import Wake
 from intertie.model.ids import decode
 from intertie.store import reading, webhooks
-from tests.api.network import Network, Party, running_network, wait_until
+from tests.api.network import SPEC, Network, Party, running_network, wait_until
+from tests.support.receivers import TAKEN, Answer, receiving, served_as
 
 LOCALLY = Reach(is_local=True, timeout_s=5.0, total_s=5.0)
 HASTY = Reach(is_local=True, timeout_s=0.3, total_s=0.3)
@@ -53,85 +49,6 @@ courier = Courier(engine, Wake(Path(data), "dying", engine), Reach(is_local=True
 courier.run(threading.Event())
 """
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
-Answer = tuple[int, dict[str, str], bytes]
-TAKEN: Answer = (200, {}, b"")
-
-
-@dataclass
-class Received:
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def event(self) -> dict[str, Any]:
-        return dict(json.loads(self.body))
-
-
-@dataclass
-class Receiver:
-    """An HTTP server that answers by a script; when that is used up, with 200."""
-
-    url: str = ""
-    answers: list[Answer | threading.Event] = field(default_factory=list)
-    received: list[Received] = field(default_factory=list)
-
-    def ids(self) -> list[str]:
-        return [each.event["id"] for each in self.received]
-
-    def numbers(self) -> list[int]:
-        return [each.event["number"] for each in self.received]
-
-
-@contextmanager
-def receiving(
-    *answers: Answer | threading.Event, port: int = 0, tls: Any = None
-) -> Iterator[Receiver]:
-    receiver = Receiver(answers=list(answers))
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = receiver.answers.pop(0) if receiver.answers else TAKEN
-            receiver.received.append(Received(headers, body))
-            if isinstance(answer, threading.Event):
-                answer.wait(30)
-                answer = TAKEN
-            status, more, content = answer
-            self.send_response(status)
-            for name, value in more.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            """A test's output is its own."""
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except (ConnectionError, ssl.SSLError):
-                return  # whoever sent it hung up
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            """A handshake that is broken off is what some tests are about."""
-
-    server = Server(("127.0.0.1", port), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +57,16 @@ def network(
 ) -> Iterator[Network]:
     folder = tmp_path_factory.mktemp("webhooks")
     with running_network(folder, database=module_database_url) as network:
-        network.pool("lab")
+        fill_a_pool(network)
         yield network
+
+
+def fill_a_pool(network: Network) -> None:
+    """Give all there is to another project: what the others submit is taken, and waits."""
+    network.pool("lab")
+    filler = network.project("filler")
+    job = filler.submit(resources={"cpus": 2}, time_limit="1h")["id"]
+    wait_until(lambda: "placed" in filler.get(f"/jobs/{job}")["tasks_by_state"])
 
 
 @pytest.fixture
@@ -151,7 +76,7 @@ def local(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def project(network: Network, request: pytest.FixtureRequest, local: None) -> Party:
-    """A project with one job that waits, or runs, for as long as the tests do."""
+    """A project with one job that waits for as long as the tests do."""
     project = network.project(re.sub(r"\W+", "-", request.node.name)[:90])
     project.submit(time_limit="1h")
     return project
@@ -436,32 +361,41 @@ def test_tls_is_checked_by_name_although_the_connection_goes_to_a_checked_addres
     assert impostor.received == []
 
 
-def served_as(name: str, folder: Path) -> ssl.SSLContext:
-    """Return a server's context with a certificate of its own for a name; write it to a file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, secret = folder / f"{name}.pem", folder / f"{name}.key"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, secret)
-    return context
+def test_the_processes_of_a_network_deliver_while_their_decider_leads(
+    local: None, tmp_path: Path
+) -> None:
+    with EmbeddedNetwork(tmp_path / "network") as embedded, receiving() as receiver:
+        engine = open_network(database_url(embedded.data))
+        known = Network(embedded.url, embedded.tokens()["operator"], engine, embedded.data, list)
+        fill_a_pool(known)
+        embedded.keep_token("alpha", embedded.client().create_project("alpha", trial=10).token)
+        client = embedded.client("alpha")
+        blocker = client.submit(SPEC | {"time_limit": "1h"})
+        client.create_webhook(receiver.url)
+
+        def one_more() -> list[int]:
+            job = client.submit(SPEC | {"after": [blocker.id]})
+            client.cancel(job)
+            client.wait(job)
+            return [event.number for event in client.events(job)]
+
+        numbers = one_more()
+        wait_until(lambda: receiver.numbers() == numbers)
+        decider = next(each for each in embedded.processes() if each.name == "decider")
+        decider.kill()
+        decider.start()
+        wait_until(lambda: decides(client, blocker.id))
+        numbers += one_more()
+        wait_until(lambda: numbers[-1] in receiver.numbers())
+        for http in known.clients:
+            http.close()
+        engine.dispose()
+    assert sorted(set(receiver.numbers())) == numbers
+
+
+def decides(client: Intertie, job: str) -> bool:
+    """Return whether a round answers."""
+    try:
+        return bool(client.why(job))
+    except Unreachable:
+        return False

@@ -20,6 +20,8 @@ ROLES = (*DECIDERS, *DOORS, *AGENTS)
 STEPS_MAX = {"decider": 800, "door": 1_400, "agent": 120}
 MESSAGES_MAX = 25
 SHIMS_MAX, SHIM_WRITES_MAX = 20, 6
+# Longer than an agent may be silent before what moves is placed again elsewhere.
+LONG_S = 9.0
 MESSAGE_FAULTS = ("drop_request", "drop_answer", "delay", "hold", "twice", "again_later", "cut")
 
 
@@ -64,7 +66,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of one seed."""
+    """All of one seed. `is_patient`: what was broken stays so for its time before all is healed."""
 
     seed: int
     database: str
@@ -74,6 +76,7 @@ class Plan:
     jobs: tuple[Ask, ...]
     faults: tuple[Fault, ...]
     reclaims: tuple[Fault, ...]
+    is_patient: bool = False
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -114,8 +117,10 @@ def make_plan(seed: int, database: str, kinds: tuple[str, ...] = KINDS, root: bo
         Fault("reclaim", "reclaim", random.choice(agents), random.randint(20, 120), 0.7)
         for _ in range(random.choice((0, 1)))
     ]
+    is_patient = random.random() < 0.5
+    jobs = (*(_long_jobs(random) if is_patient else ()), *_jobs(random))
     return Plan(
-        seed, database, agents, doors, deciders, _jobs(random), tuple(faults), tuple(reclaims)
+        seed, database, agents, doors, deciders, jobs, tuple(faults), tuple(reclaims), is_patient
     )
 
 
@@ -129,7 +134,8 @@ def _fault(
     if kind == "kill":
         return Fault(kind, "kill", role, at, seconds)
     if kind == "pause":
-        return Fault(kind, "pause", role, at, random.choice((0.3, 1.0, 2.5, 3.5)))
+        longest = LONG_S if role in AGENTS else 3.5
+        return Fault(kind, "pause", role, at, random.choice((0.3, 1.0, 2.5, longest)))
     if kind == "clock":
         return Fault(
             kind, "clock", role, at, random.choice((-3600.0, -5.0, -1.0, 1.0, 5.0, 3600.0))
@@ -141,11 +147,11 @@ def _fault(
         return Fault(kind, random.choice(("fast", "immediate")), "decider-1", at, seconds)
     if kind == "message":
         what = random.choice(MESSAGE_FAULTS)
-        long_s = random.choice((0.3, 1.0, 2.5)) if what in ("cut", "delay") else seconds
+        long_s = random.choice((0.3, 1.0, 2.5, LONG_S)) if what in ("cut", "delay") else seconds
         return Fault(kind, what, agent, random.randint(1, MESSAGES_MAX), long_s)
     if kind == "link":
         at = random.randint(1, STEPS_MAX["agent"])
-        return Fault(kind, "link", agent, at, random.choice((0.5, 1.5, 3.0)))
+        return Fault(kind, "link", agent, at, random.choice((0.5, 1.5, 3.0, LONG_S)))
     if kind == "disk":
         role = random.choice([*agents, "decider-1"] if database == "sqlite" else list(agents))
         at = random.randint(1, STEPS_MAX[role.partition("-")[0]])
@@ -154,6 +160,14 @@ def _fault(
     what = random.choice(("kill", "pause"))
     nth, write = random.randint(1, SHIMS_MAX), random.randint(1, SHIM_WRITES_MAX)
     return Fault(kind, what, agent, write, round(random.uniform(0.2, 0.8), 2), nth)
+
+
+def _long_jobs(random: Random) -> tuple[Ask, ...]:
+    """Return jobs that outlast a long fault: of what was broken under them, something is left."""
+    return tuple(
+        Ask(f"long-{policy}", random.randint(0, 1), 0.0, 3, 80, on_partition=policy)
+        for policy in ("keep", "move")
+    )
 
 
 def _jobs(random: Random) -> tuple[Ask, ...]:
@@ -171,7 +185,7 @@ def _jobs(random: Random) -> tuple[Ask, ...]:
                 project=project,
                 pause_s=round(random.uniform(0.0, 0.3), 2),
                 tasks={"array": random.randint(2, 5), "gang": 2}.get(kind, 1),
-                steps=random.randint(8, 15) if kind == "saving" else random.randint(1, 6),
+                steps=random.randint(10, 40) if kind == "saving" else random.choice((1, 3, 6, 25)),
                 exit_code=3 if kind == "failing" else 0,
                 saves=kind == "saving",
                 gang=kind == "gang",

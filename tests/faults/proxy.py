@@ -7,6 +7,7 @@ later; or the line is cut for a while.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -82,10 +83,10 @@ class Proxy:
         assert task is not None
         self._open.add(task)
         try:
-            while not self._is_cut():
+            while not self.is_cut():
                 request = await _message(reader)
                 answer = await self._pass_on(request)
-                if not answer or self._is_cut():
+                if not answer or self.is_cut():
                     return
                 writer.write(answer)
                 await writer.drain()
@@ -149,14 +150,14 @@ class Proxy:
         return b""
 
     async def _cut(self, seconds: float) -> None:
-        self._cut_until = asyncio.get_running_loop().time() + seconds
+        self._cut_until = time.monotonic() + seconds
         here = asyncio.current_task()
         for task in self._open:
             if task is not here:
                 task.cancel()
 
-    def _is_cut(self) -> bool:
-        return asyncio.get_running_loop().time() < self._cut_until
+    def is_cut(self) -> bool:
+        return time.monotonic() < self._cut_until
 
 
 async def _message(reader: asyncio.StreamReader, is_bare: bool = False) -> bytes:

@@ -116,6 +116,8 @@ def _play(plan: Plan, ground: Ground, stage: Stage, verdict: Verdict) -> None:
         users.start()
         _until(stage, users.are_done, "users are answered", SETTLE_S)
         _during(stage, AFTER_S)
+        if plan.is_patient:
+            _until(stage, lambda: not stage.is_breaking(), "what is broken is mended", SETTLE_S)
         stage.heal()
         verdict.wrong += users.errors
         _until(stage, lambda: ask_network(_all_settled), "every job settles", SETTLE_S)

@@ -109,6 +109,10 @@ class Stage:
         while self._due and self._due[0][0] <= time.monotonic():
             heapq.heappop(self._due)[2]()
 
+    def is_breaking(self) -> bool:
+        """Return whether something that was broken waits to be mended."""
+        return bool(self._due) or any(proxy.is_cut() for proxy in self.proxies.values())
+
     def heal(self) -> None:
         """End every fault: what sleeps wakes, what is gone starts, what is cut is joined."""
         self.arm(False)

@@ -46,7 +46,7 @@ def _measure(folder: Path, slot: Slot, number: signal.Signals) -> list[float]:
             if number == signal.SIGSTOP:
                 network.send(leader, signal.SIGCONT)
             time.sleep(0.5)
-            network.stage.tick()  # who was killed is started again, and follows
+            network.stage.heal()  # who was killed is started again, and follows
             time.sleep(1.0)
         return waits
 

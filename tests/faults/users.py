@@ -18,7 +18,10 @@ AGAIN = (0, 429, 500, 502, 503, 504)
 SCRIPT = """\
 me="$INTERTIE_JOB $INTERTIE_TASK_INDEX $INTERTIE_ATTEMPT"
 say() { read -r up _ </proc/uptime; echo "$me $1 $up" >>"$TRACE"; }
-say start
+read -r stat <"/proc/$$/stat"
+set -- $stat
+shift 21  # when this process was forked, in hundredths of a second since boot
+say "start=$1"
 n=0
 if [ -f state ]; then read -r n <state; say "from=$n"; fi
 while [ "$n" -lt "$STEPS" ]; do

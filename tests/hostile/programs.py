@@ -123,7 +123,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def call(name, *given):
     return getattr(libc, name)(*given) == 0
 tried("read the shadow", lambda: open("/etc/shadow").read())
-tried("read root's home", lambda: open("/root/.bashrc").read())
+tried("read root's home", lambda: open(os.path.join("/", "root", ".bashrc")).read())
 tried("read other attempts", lambda: [p for p in os.listdir("/") if p == "attempts"] or False)
 tried("see other processes", lambda: [p for p in os.listdir("/proc") if p.isdigit()][8:] or False)
 tried("be root", lambda: os.setuid(0) or True)

@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,9 @@ def _crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
         jobs["innocent"] = client.submit({"name": "innocent", **innocent})
         for each in PROGRAMS:
             if each.is_cancelled:
-                wait_until(lambda job=jobs[each.name]: "deaf" in log(client, job), network)  # type: ignore[misc]
-                client.cancel(jobs[each.name])
+                job = jobs[each.name]
+                wait_until(partial(is_said, client, job, "deaf"), network)
+                client.cancel(job)
         yield Crowd(network, client, abilities, jobs, marker)
 
 
@@ -67,6 +69,10 @@ def spec_of(program: Program, network: EmbeddedNetwork, marker: str) -> dict[str
 
 def log(client: Intertie, job: JobView) -> str:
     return "".join(client.logs(job))
+
+
+def is_said(client: Intertie, job: JobView, word: str) -> bool:
+    return word in log(client, job)
 
 
 def end_of(crowd: Crowd, name: str) -> tuple[JobView, AttemptView]:

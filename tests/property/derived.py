@@ -31,6 +31,11 @@ def is_counted_right(world: World) -> None:
         for (kind, number), document in world.documents.items()
         if kind in ("project", "provider")
     }
+    named |= {
+        ("agent", f"{world.pools.get(number).provider}/{document.pool}"): number
+        for (kind, number), document in world.documents.items()
+        if kind == "agent"
+    }
     assert world.names == named
 
 

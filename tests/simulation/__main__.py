@@ -1,6 +1,7 @@
 """``python -m tests.simulation``: run many seeds, and say what happened and what was wrong."""
 
 import argparse
+import contextlib
 import logging
 import sys
 import time
@@ -19,24 +20,33 @@ def main() -> int:
     seeds = range(int(first), int(last or first) + 1)
     begun = time.monotonic()
     counts, faults, failed = Counter[str](), Counter[str](), []
-    for done, report in enumerate(run_seeds(seeds, options.troubled, options.workers), start=1):
-        counts.update(report.counts)
-        faults.update(report.faults)
-        if report.complaints:
-            failed.append(report.seed)
-            print(f"seed {report.seed} FAILED", *report.complaints, sep="\n  ")
-            print("  its last minutes (ms, what):", *report.log, sep="\n    ")
-        elif len(seeds) == 1:
-            print(f"seed {report.seed} is well; digest {report.digest}", *report.log, sep="\n    ")
-        if done % 100 == 0:
-            print(f"{done} of {len(seeds)}", file=sys.stderr)
+    done = 0
+    with contextlib.suppress(KeyboardInterrupt):  # what was done by then is told
+        for done, report in enumerate(run_seeds(seeds, options.troubled, options.workers), start=1):
+            counts.update(report.counts)
+            faults.update(report.faults)
+            if report.complaints:
+                failed.append(report.seed)
+                _say(f"seed {report.seed} FAILED", *report.complaints, sep="\n  ")
+                _say("  its last minutes (ms, what):", *report.log, sep="\n    ")
+            elif len(seeds) == 1:
+                _say(
+                    f"seed {report.seed} is well; digest {report.digest}", *report.log, sep="\n    "
+                )
+            if done % 100 == 0:
+                _say(f"{done} of {len(seeds)}")
     took_s = time.monotonic() - begun
-    print(f"{len(seeds)} seeds in {took_s:.0f} s: {60 * len(seeds) / took_s:.0f} a minute")
+    _say(f"{done} of {len(seeds)} seeds in {took_s:.0f} s: {60 * done / took_s:.0f} a minute")
     for title, found in (("counts", counts), ("faults", faults)):
-        print(f"{title}:", *(f"  {n:>10} {what}" for what, n in sorted(found.items())), sep="\n")
-    print(f"failed: {sorted(failed)}" if failed else "failed: none")
-    print(*(f"again: python -m tests.simulation --seeds {seed}" for seed in failed), sep="\n")
+        _say(f"{title}:", *(f"  {n:>10} {what}" for what, n in sorted(found.items())), sep="\n")
+    _say(f"failed: {sorted(failed)}" if failed else "failed: none")
+    _say(*(f"again: python -m tests.simulation --seeds {seed}" for seed in failed))
     return int(bool(failed))
+
+
+def _say(*lines: str, sep: str = "\n") -> None:
+    sys.stdout.write(sep.join(lines) + "\n")
+    sys.stdout.flush()
 
 
 def _options() -> argparse.Namespace:

@@ -36,7 +36,7 @@ class FaultyStore:
         self.engine.dialect.do_commit = self._commit  # type: ignore[method-assign]
 
     def arm(self, how: str, where: str, count: int) -> None:
-        """Let the `count`-th statement (or commit) from now on `kill`, `fail`, be `away`, `pause`."""
+        """Let the `count`-th statement or commit from now `kill`, `fail`, be `away`, or `pause`."""
         self._armed, self._left = (how, where), max(1, count)
 
     def disarm(self) -> None:

@@ -1,6 +1,7 @@
 """Run seeds: one in a folder of its own, or many over several processes."""
 
 import multiprocessing
+import os
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ def run_seed(seed: int, folder: Path, template: Path, troubled_s: int) -> Report
         return simulation.run()
     except BadBooks:
         pass
-    except Exception:
+    except Exception:  # noqa: BLE001 - a report of many seeds tells of each
         simulation.report.complaints.append(traceback.format_exc())
     simulation.report.log = simulation.log[-LOG_LINES:]
     return simulation.report
@@ -32,7 +33,7 @@ def run_seeds(seeds: range, troubled_s: int, workers: int) -> Iterator[Report]:
     context = multiprocessing.get_context("spawn")
     parts = [(seeds[at::workers], troubled_s) for at in range(workers)]
     queue = context.Queue()
-    processes = [context.Process(target=_work, args=(*part, queue)) for part in parts]
+    processes = [context.Process(target=_work, args=(*part, queue), daemon=True) for part in parts]
     for process in processes:
         process.start()
     for _ in seeds:
@@ -46,7 +47,10 @@ def _work(seeds: range, troubled_s: int, queue: "multiprocessing.Queue[Report]")
     with tempfile.TemporaryDirectory(prefix="intertie-simulation-", dir=_memory()) as name:
         folder = Path(name)
         template = make_template(folder)
+        parent = os.getppid()
         for seed in seeds:
+            if os.getppid() != parent:
+                return  # nobody listens any more
             queue.put(run_seed(seed, folder, template, troubled_s))
 
 

@@ -1,7 +1,10 @@
 """What agents say, believed: late, repeated, contradictory, or of an older session."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from intertie.cycle.inbox import InboxRow
 from intertie.cycle.river import flow
@@ -9,6 +12,7 @@ from intertie.model.ids import encode
 from intertie.model.lease import Lease
 from intertie.model.states import Cause, JobState, LeaseState, Outcome
 from intertie.model.units import GIB
+from intertie.wire.digest import digest_text, lease_mark, observation_digest
 from intertie.world.changes import Changes
 from tests.builders import (
     SLOW,
@@ -57,6 +61,41 @@ def test_a_sync_that_was_sent_before_changes_nothing_when_it_arrives_again() -> 
     body = a_sync(network, lease, 1, state="ended", cause="exited", exit_code=0)
     decide_once(network, lease, body)
     assert network.world.leases.get(lease.id).state == LeaseState.RUNNING
+
+
+@pytest.mark.parametrize(
+    "digest_of",
+    [
+        lambda lease: digest_text(lease_mark(lease.id, lease.token)),
+        lambda lease: observation_digest([(encode("lease", lease.id), lease.token)]),
+    ],
+)
+def test_an_agent_that_sees_other_leases_is_asked_for_all_whichever_protocol_it_speaks(
+    digest_of: Callable[[Lease], str],
+) -> None:
+    network, _, lease = a_leased_network(environment=SLOW)
+    same, other = digest_of(lease), digest_of(replace(lease, token=7))
+    for sequence, digest, wants_full in ((50, same, 0), (51, other, 1), (52, same, 0)):
+        decide_once(network, lease, a_sync(network, lease, sequence) | {"digest": digest})
+        assert network.world.pools.get(lease.pool).wants_full == wants_full
+
+
+def test_a_stop_and_a_renewal_change_what_a_pool_wants_and_an_end_takes_it_away() -> None:
+    network, job, lease = a_leased_network(environment=SLOW, time_limit_s=900)
+    wanted = {network.world.pools.get(lease.pool).wanted_digest}
+    assert wanted == {lease_mark(lease.id, lease.token, lease.until)}
+    network.pass_s(200)
+    renewed = network.world.leases.get(lease.id)
+    assert renewed.until > lease.until
+    wanted.add(network.world.pools.get(lease.pool).wanted_digest)
+    network.agents[lease.pool].is_silent = True
+    network.cancel(renewed.project, job)
+    wanted.add(network.world.pools.get(lease.pool).wanted_digest)
+    assert lease_mark(lease.id, lease.token, -Cause.CANCELLED) in wanted
+    assert len(wanted) == 3
+    network.agents[lease.pool].is_silent = False
+    network.pass_s(10)
+    assert network.world.pools.get(lease.pool).wanted_digest == 0
 
 
 def test_two_sights_of_one_lease_in_one_sync_are_folded_in_their_order() -> None:

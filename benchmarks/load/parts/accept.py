@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import uvloop
 
 from benchmarks.load.bench import Bench, Costs
-from benchmarks.load.callers import Asked, Callers, spec
+from benchmarks.load.callers import Asked, Callers, Spec, spec
 from benchmarks.load.figures import Figure, percentile
 from benchmarks.load.network import LoadNetwork
 
@@ -36,7 +36,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
             net.check()
 
 
-async def submit(net: LoadNetwork, specs: list[dict], at_once: int = AT_ONCE) -> Asked:  # type: ignore[type-arg]
+async def submit(net: LoadNetwork, specs: list[Spec], at_once: int = AT_ONCE) -> Asked:
     """Return what callers heard who submit all of these."""
     callers = Callers(net.ports, net.tokens, at_once)
     asked = await callers.submit(specs)

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from hyperqueue import Job, LocalCluster
+from hyperqueue import Client, Job, LocalCluster
 from hyperqueue.cluster import WorkerConfig
 from hyperqueue.ffi import get_version
 
@@ -22,7 +22,7 @@ def jobs_of(count: int, tasks: int) -> list[Job]:
     return made
 
 
-def rates(client, made: list[Job], count: int) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def rates(client: Client, made: list[Job], count: int) -> tuple[float, float]:
     """Return tasks accepted a second, and tasks a second from the first request to the last end."""
     begun = time.monotonic()
     submitted = [client.submit(job) for job in made]

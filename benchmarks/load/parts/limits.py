@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -63,7 +64,7 @@ def _statements(bench: Bench, store: str) -> Iterator[Figure]:
             url = bench.server().make(f"limits{time.monotonic_ns()}")
         engine = open_network(url)
         for rows in (1, BATCH):
-            commits = _rate(lambda rows=rows: _append(engine, rows), bench.sizes.limits_s)  # type: ignore[misc]
+            commits = _rate(partial(_append, engine, rows), bench.sizes.limits_s)
             what = f"rows of the inbox, {rows} to a commit, one connection"
             yield Figure(PART, store, what, commits * rows, "a second")
         engine.dispose()

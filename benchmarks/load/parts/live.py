@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import uvloop
 
 from benchmarks.load.bench import Bench, Costs
-from benchmarks.load.callers import spec
+from benchmarks.load.callers import Spec, spec
 from benchmarks.load.figures import Figure, percentile
 from benchmarks.load.network import LoadNetwork
 from benchmarks.load.parts.accept import AT_ONCE, submit
@@ -41,7 +41,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
                 yield from _at(bench, net, f"{live} live, {count} more jobs of one task")
 
 
-def _feed(net: LoadNetwork, fed: list) -> None:  # type: ignore[type-arg]
+def _feed(net: LoadNetwork, fed: list[Spec]) -> None:
     asked = uvloop.run(submit(net, fed, at_once=2 if len(fed) < 100 else AT_ONCE))
     assert asked.count(201, 202) == len(fed), asked.replies[-1]
 

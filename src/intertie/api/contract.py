@@ -24,6 +24,7 @@ TAGS = [
     {"name": "ledger", "description": "Accounts, transactions and the proof of the books."},
     {"name": "parties", "description": "Projects and providers."},
     {"name": "agents", "description": "The access standard: how a provider joins."},
+    {"name": "webhooks", "description": "Who is told what happens, and how it went."},
     {"name": "bulk", "description": "Content by its hash, and what attempts print."},
 ]
 ABOUT = """The open compute network. Ids look like `job-000c`; money is whole micro-credits

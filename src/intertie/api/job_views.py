@@ -16,7 +16,7 @@ from intertie.model.parties import Node
 from intertie.model.request import Request
 from intertie.model.states import Cause, JobState, LeaseState, Outcome, TaskState
 from intertie.model.units import MILLI
-from intertie.store import reading
+from intertie.store import feed, reading
 from intertie.wire.jobs import AttemptView, FileView, JobEvent, JobView, TaskView
 
 _RUNNING = (int(LeaseState.RUNNING), int(LeaseState.STOPPING))
@@ -127,9 +127,17 @@ def event_views(
     connection: Connection, job: int, after: int, limit: int, lang: str
 ) -> list[JobEvent]:
     """Return a job's events after a number, with names in the place of numbers."""
-    found = reading.events(connection, job, after, limit)
-    names = reading.pool_names(connection) if found else {}
-    return [_event(job, row, names, lang) for row in found]
+    return [
+        JobEvent(
+            number=each.number,
+            at=each.at,
+            job=encode("job", each.job),
+            code=each.code,
+            text=spoken(lang, f"event.{each.code}", **each.values),
+            values=each.values,
+        )
+        for each in feed.of_job(connection, job, after, limit)
+    ]
 
 
 def cause_of(lease: Lease) -> str:
@@ -202,27 +210,4 @@ def _attempt(lease: Lease, names: Names, node: str) -> AttemptView:
         agent_s=lease.agent_ms / MILLI,
         network_s=lease.network_ms / MILLI,
         amount_micro=lease.charged_micro,
-    )
-
-
-def _event(job: int, row: dict[str, Any], names: Names, lang: str) -> JobEvent:
-    values: dict[str, Any] = {"job": encode("job", job)}
-    for name, value in row["body"].items():
-        if name == "pool":
-            values["provider"], values["pool"] = names[value]
-        elif name == "lease":
-            values["lease"] = encode("lease", value)
-        elif name == "cause":
-            values["cause"] = Cause(value).name.lower()
-        elif name == "outcome":
-            values["outcome"] = Outcome(value).name.lower()
-        else:
-            values[name] = value
-    return JobEvent(
-        number=row["id"],
-        at=row["at"],
-        job=values["job"],
-        code=row["code"],
-        text=spoken(lang, f"event.{row['code']}", **values),
-        values=values,
     )

@@ -18,6 +18,9 @@ from intertie.model.refusal import Refusal, Relaxation
 
 # Requests under way at once: users' with their streams, agents' with their long polls.
 USERS_MAX = 2_000
+# Of these, how many may ask for something: about a second's work, so that nobody waits for long in
+# a queue that no inbox row shows.
+ASKS_MAX = 256
 AGENTS_MAX = 20_000
 BUSY_RETRY_S = 2
 _AGENTS = "/v1/agents"
@@ -32,12 +35,14 @@ class Gate:
         self._policy, self._rounds, self._clock = policy, rounds, clock
         self._tokens: dict[int, tuple[float, float]] = {}
         self.open = {True: 0, False: 0}
+        self.asks = 0
 
     def check_busy(self, is_agent: bool, asks: bool) -> None:
         """Raise 503 for one request too many, and for what a user asks while the inbox waits."""
         if self.open[is_agent] >= (AGENTS_MAX if is_agent else USERS_MAX):
             raise _busy()
-        if asks and not is_agent and self._rounds.inbox_wait_ms > self._policy.inbox_wait_ms_max:
+        is_behind = self._rounds.inbox_wait_ms > self._policy.inbox_wait_ms_max
+        if asks and not is_agent and (is_behind or self.asks >= ASKS_MAX):
             raise _busy()
 
     def take(self, project: int) -> None:
@@ -64,17 +69,20 @@ class Overload:
             await self.app(scope, receive, send)
             return
         gate: Gate = scope["app"].state.door.gate
-        is_agent = scope["path"].startswith(_AGENTS)
+        is_agent, asks = scope["path"].startswith(_AGENTS), scope["method"] == "POST"
         try:
-            gate.check_busy(is_agent, asks=scope["method"] == "POST")
+            gate.check_busy(is_agent, asks)
         except Wrong as busy:
             await problem(Request(scope), busy)(scope, receive, send)
             return
+        is_ask = asks and not is_agent
         gate.open[is_agent] += 1
+        gate.asks += is_ask
         try:
             await self.app(scope, receive, send)
         finally:
             gate.open[is_agent] -= 1
+            gate.asks -= is_ask
 
 
 def _busy() -> Wrong:

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -91,6 +92,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(UnicodeEncodeError, _no_text)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(DBAPIError, _store)
+    app.add_exception_handler(NoConnection, _store)
     app.add_exception_handler(Exception, _unknown)
 
 
@@ -140,8 +142,7 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 async def _store(request: Request, error: Exception) -> Response:
     """A database that goes away in the middle of an answer comes back: it may be asked again."""
-    assert isinstance(error, DBAPIError)
-    if not is_away(error):
+    if not isinstance(error, NoConnection) and not is_away(error):
         return await _unknown(request, error)
     return problem(request, Wrong(503, "unavailable", headers={"Retry-After": "1"}))
 

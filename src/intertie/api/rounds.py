@@ -25,7 +25,7 @@ from intertie.store.appending import Waited
 
 LISTEN_S = 1.0
 # Who is poked more often than this still looks only so often: pokes come in crowds.
-GAP_S = 0.002
+GAP_S = 0.005
 _HEARD = (PoolState.ONLINE, PoolState.DRAINING)
 _LOG = logging.getLogger("intertie.api")
 

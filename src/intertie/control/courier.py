@@ -85,9 +85,14 @@ class Courier:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Run in a thread of its own while the block lasts: the block of who leads."""
+        """Run in a thread of its own while the block lasts: the block of who leads.
+
+        Each time anew: what an earlier term had in hand, or left hanging, is not taken up.
+        """
+        fresh = Courier(self._engine, self._wake, self._reach, self._clock)
         should_stop = threading.Event()
-        thread = threading.Thread(target=self.run, args=(should_stop,), name="courier", daemon=True)
+        told = (should_stop,)
+        thread = threading.Thread(target=fresh.run, args=told, name="courier", daemon=True)
         thread.start()
         try:
             yield

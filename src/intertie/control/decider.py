@@ -1,6 +1,7 @@
 """The decider: follow until the leadership is ours; take inbox rows, let the river flow, commit."""
 
 import fcntl
+import gc
 import os
 import secrets
 import socket
@@ -58,6 +59,12 @@ class Decider:
         self._rows_max = ROWS_MAX
         self._clock = SteadyClock(last or 0)
         self._pruned, self._prune_at = 0, 0
+
+    def prepare(self) -> None:
+        """Load the World before the first round, and spare the collector from walking it."""
+        self._load()
+        gc.collect()
+        gc.freeze()
 
     def decide(self) -> int:
         """Run one round and return how many inbox rows it took; -1 when nothing changed."""
@@ -165,6 +172,7 @@ def _lead(engine: Engine, term: int, wake: Wake, should_stop: threading.Event) -
     """Decide at once when something was appended, else each second."""
     decider = Decider(engine, term)
     with Renewing(engine, term) as renewing, decider.watch.leading(term):
+        decider.prepare()
         while not should_stop.is_set():
             renewing.still_there()
             decider.look()

@@ -12,6 +12,7 @@ from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
 from intertie.model.states import PoolState
 from intertie.world.changes import Changes
+from intertie.world.derived import name_of_pool
 from intertie.world.world import World
 
 
@@ -79,13 +80,9 @@ def _agent(world: World, changes: Changes, row: InboxRow, policy: Policy) -> Non
             row.id, Refusal("provider_unknown", {"provider": encode("provider", provider)})
         )
         return
-    same = [
-        pool.id
-        for pool in world.pools.where(provider=provider)
-        if world.documents["agent", pool.id].pool == row.body["pool"]
-    ]
-    number = same[0] if same else row.id
-    if not same:
+    known = world.names.get(("agent", name_of_pool(provider, row.body["pool"])))
+    number = known or row.id
+    if known is None:
         changes.put(
             Pool(
                 id=number,

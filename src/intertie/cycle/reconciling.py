@@ -106,7 +106,7 @@ def _stop(world: World, changes: Changes, alive: Alive, gone: Mask, now: int) ->
         (Cause.SUPERSEDED, (is_gang & (jobs.column("queued") > 0))[alive.jobs]),
     )
     cause = np.select([mask for _, mask in causes], [int(name) for name, _ in causes], Cause.NONE)
-    must = (cause != Cause.NONE) & ~gone
+    must: Mask = (cause != Cause.NONE) & ~gone
     is_staying = leases.column("state")[alive.slots] != LeaseState.STOPPING
     for at in np.flatnonzero(must & is_staying).tolist():
         _stop_one(world, changes, _lease_at(world, alive, at), Cause(int(cause[at])), now)

@@ -14,7 +14,8 @@ from sqlalchemy.engine import make_url
 from intertie.store import postgres
 
 # A door has some hundred threads, most of which wait for a round without a connection.
-POOL_SIZE, POOL_OVERFLOW = 10, 30
+# Opening a session costs PostgreSQL more than a statement does: keep as many as a door has threads.
+POOL_SIZE, POOL_OVERFLOW = 40, 10
 # Two processes that start at once must not both make the tables. Any number that nobody else uses.
 _MIGRATING = 0x1E7E1E
 

@@ -1,4 +1,4 @@
-"""The events of one project, in the order in which they were decided: what its webhooks are told.
+"""What happened, in the order in which it was decided: to one job, or to all of a project's.
 
 Only the leader writes events, one round after the other, so whoever has read up to a number has
 missed nothing before it.
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from intertie.model.ids import encode
 from intertie.model.parties import Pool
@@ -43,6 +43,18 @@ def after(connection: Connection, project: int, number: int, limit: int) -> list
         .order_by(event.c.id)
         .limit(limit)
     )
+    return _happened(connection, query)
+
+
+def of_job(connection: Connection, job: int, number: int, limit: int) -> list[Happened]:
+    """Return a job's events after a number, oldest first."""
+    event = tables.event
+    query = select(event.c.id, event.c.job, event.c.at, event.c.code, event.c.body)
+    query = query.where(event.c.job == job, event.c.id > number).order_by(event.c.id).limit(limit)
+    return _happened(connection, query)
+
+
+def _happened(connection: Connection, query: Select[Any]) -> list[Happened]:
     rows = [(*row[:4], json.loads(row[4])) for row in connection.execute(query)]
     names = _pool_names(connection, {row[4]["pool"] for row in rows if "pool" in row[4]})
     return [

@@ -184,17 +184,6 @@ def refused_rows(
     ]
 
 
-def events(connection: Connection, job: int, after: int, limit: int) -> list[dict[str, Any]]:
-    """Return a job's events after a number, oldest first: id, at, code, body."""
-    table = tables.event
-    query = select(table.c.id, table.c.at, table.c.code, table.c.body)
-    query = query.where(table.c.job == job, table.c.id > after).order_by(table.c.id).limit(limit)
-    return [
-        {"id": number, "at": at, "code": code, "body": json.loads(body)}
-        for number, at, code, body in connection.execute(query)
-    ]
-
-
 def enroller(connection: Connection, key: str, body: dict[str, Any]) -> int | None:
     """Return the provider whose agent enrolled under this key with this very body, or None."""
     table = tables.inbox

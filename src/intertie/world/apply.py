@@ -25,8 +25,8 @@ def apply(world: World, changes: Changes) -> None:
         world.documents[kind, number] = document
         if kind == "contract":
             derived.enter_kin(world, number)
-        elif kind in ("project", "provider"):
-            world.names[kind, document.name] = number
+        elif kind in derived.NAMING:
+            derived.name(world, kind, number, document)
         elif kind == "pool":
             world.supply += 1
     for transaction in changes.transactions:

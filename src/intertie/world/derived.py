@@ -4,6 +4,8 @@
 about to be written or dropped. Both must always agree: a law of the tests.
 """
 
+from typing import Any
+
 import numpy as np
 
 from intertie.model.job import Task
@@ -15,6 +17,7 @@ from intertie.world.kins import kin_of
 from intertie.world.table import Ints
 from intertie.world.world import ROOM, TASK_TALLIES, World
 
+NAMING = frozenset({"project", "provider", "agent"})
 _OUTCOMES = {Outcome.FAILED: "failed", Outcome.CANCELLED: "cancelled"}
 _SUPPLY = ("state", "is_draining", "lent_cpus_milli", "lent_memory_bytes")
 _HELD = tuple(f"held_{name}" for name in ROOM)
@@ -24,8 +27,8 @@ def derive(world: World) -> None:
     """Count all that is derived, once, from the rows and documents that were loaded."""
     world.is_derived = True
     for (kind, number), document in world.documents.items():
-        if kind in ("project", "provider"):
-            world.names[kind, document.name] = number
+        if kind in NAMING:
+            name(world, kind, number, document)
         elif kind == "contract" and world.jobs.value(number, "state") < JobState.ENDED:
             enter_kin(world, number)
     for account in world.accounts.rows():
@@ -36,6 +39,19 @@ def derive(world: World) -> None:
     enter_tasks(world, world.tasks.data[: len(world.tasks.columns), used])
     for lease in world.leases.rows():
         enter_lease(world, lease)
+
+
+def name(world: World, kind: str, number: int, document: Any) -> None:
+    """Note by which name a project, a provider or a provider's pool is found."""
+    if kind == "agent":
+        world.names[kind, name_of_pool(world.pools.get(number).provider, document.pool)] = number
+    else:
+        world.names[kind, document.name] = number
+
+
+def name_of_pool(provider: int, pool: str) -> str:
+    """Return the name by which one provider's pool is found among all."""
+    return f"{provider}/{pool}"
 
 
 def enter_kin(world: World, job: int) -> None:

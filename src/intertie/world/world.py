@@ -52,7 +52,7 @@ class World:
     def __init__(self) -> None:
         self.projects: Table[parties.Project] = Table(parties.Project)
         self.providers: Table[parties.Provider] = Table(parties.Provider)
-        self.pools: Table[parties.Pool] = Table(parties.Pool, ("provider",), POOL_SUMS)
+        self.pools: Table[parties.Pool] = Table(parties.Pool, (), POOL_SUMS)
         self.nodes: Table[parties.Node] = Table(parties.Node, ("pool",), NODE_SUMS)
         self.offers: Table[offer.Offer] = Table(offer.Offer, ("pool",))
         self.quotes: Table[quote.Quote] = Table(quote.Quote)

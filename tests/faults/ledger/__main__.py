@@ -24,15 +24,20 @@ def main() -> int:
     for kind in options.databases.split(","):
         with _database(kind) as (url, folder):
             plan = Plan(url, folder, options.seed, options.ops)
-            outcome = run_ledger(plan, lambda line, kind=kind: print(f"{kind}: {line}", flush=True))
+            outcome = run_ledger(plan, lambda line, kind=kind: _say(f"{kind}: {line}"))
         rate = outcome.operations / outcome.took_s
-        print(f"{kind}: {outcome.operations} operations in {outcome.took_s:.0f} s, {rate:.0f}/s")
-        print(f"  {outcome.checks} checks on the way, {outcome.acknowledged} acknowledgements")
+        _say(f"{kind}: {outcome.operations} operations in {outcome.took_s:.0f} s, {rate:.0f}/s")
+        _say(f"  {outcome.checks} checks on the way, {outcome.acknowledged} acknowledgements")
         for what, number in sorted({**outcome.crashes, **outcome.counts}.items()):
-            print(f"  {number:>10} {what + ' killed' if what in outcome.crashes else what}")
-        print("  faults:", outcome.faults or "none")
+            _say(f"  {number:>10} {what + ' killed' if what in outcome.crashes else what}")
+        _say(f"  faults: {outcome.faults or 'none'}")
         is_wrong = is_wrong or bool(outcome.faults)
     return int(is_wrong)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 @contextlib.contextmanager

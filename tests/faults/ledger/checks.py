@@ -43,12 +43,7 @@ class Checker:
                 self._sums[source] -= amount
                 self._sums[destination] += amount
             self._last = last
-            kept: dict[int, int] = {
-                account: amount
-                for account, amount in connection.execute(
-                    text("SELECT account, amount_micro FROM balance")
-                )
-            }
+            kept = _pairs(connection, "SELECT account, amount_micro FROM balance")
             aside = connection.execute(text("SELECT count(*) FROM inbox WHERE taken_round = 0"))
             if aside.scalar():
                 self.faults.append("a row was laid aside")
@@ -141,10 +136,9 @@ class Checker:
     def proof(self) -> None:
         """Ask the house's own proof, which replays every posting."""
         with self._engine.connect().execution_options(is_read=True) as connection:
-            balances = connection.execute(text("SELECT account, amount_micro FROM balance"))
             proof = prove(
                 decided_rows(connection, Account),
-                {account: amount for account, amount in balances},
+                _pairs(connection, "SELECT account, amount_micro FROM balance"),
                 transactions(connection),
                 decided_rows(connection, Hold),
                 decided_rows(connection, UsageRecord),
@@ -156,8 +150,8 @@ class Checker:
     def appended(self, journals: list[Path]) -> int:
         """Check that what tellers heard is there once, under the number that they heard."""
         with self._engine.connect().execution_options(is_read=True) as connection:
-            query = text("SELECT idempotency_key, id FROM inbox WHERE kind IN ('top_up', 'job')")
-            numbers: dict[str, int] = {key: number for key, number in connection.execute(query)}
+            query = "SELECT idempotency_key, id FROM inbox WHERE kind IN ('top_up', 'job')"
+            numbers = _pairs(connection, query)
         told = 0
         for journal in journals:
             for line in journal.read_text().splitlines():
@@ -191,7 +185,11 @@ def is_settled(engine: Engine) -> bool:
 def _amounts(connection: Connection) -> dict[int, int]:
     """Return the sum of each transaction's postings."""
     query = 'SELECT "transaction", sum(amount_micro) FROM posting GROUP BY "transaction"'
-    return {number: int(amount) for number, amount in connection.execute(text(query))}
+    return _pairs(connection, query)
+
+
+def _pairs(connection: Connection, query: str) -> dict[Any, int]:
+    return {row[0]: int(row[1]) for row in connection.execute(text(query))}
 
 
 def _one(connection: Connection, query: str) -> int:
