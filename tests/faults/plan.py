@@ -86,9 +86,15 @@ class Plan:
         return (*self.deciders, *self.doors, *self.agents)
 
     @property
-    def breaks_attempts(self) -> bool:
-        """Return whether its faults end attempts, or keep their agent silent until they end."""
-        return any(fault.role in AGENTS and fault.kind != "clock" for fault in self.faults)
+    def attempts_broken_max(self) -> int:
+        """Return how often one task's attempts may break under it: once for each agent's fault.
+
+        A full disk may refuse every start until there is room again.
+        """
+        if any(fault.kind == "disk" for fault in self.faults):
+            return 1_000
+        met = [fault for fault in self.faults if fault.role in AGENTS and fault.kind != "clock"]
+        return len(met) + len(self.reclaims)
 
     def of(self, role: str, *kinds: str) -> list[Fault]:
         """Return the faults of some kinds that one role meets, the first first."""
