@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from intertie.control import decider
-from intertie.cycle import believing, leasing, parties, reconciling, settling
+from intertie.cycle import leasing, parties, reconciling, settling
 from intertie.metering import usage
 from intertie.model.request import Request
-from intertie.model.states import Cause, LeaseState
+from intertie.model.states import Cause
 from intertie.store import tables
 from tests.simulation import doors, troubles
 from tests.simulation.running import run_seed
@@ -87,22 +87,6 @@ def credit_is_booked_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(parties, "_top_up", twice)
 
 
-def what_ended_is_believed_again(patch: pytest.MonkeyPatch) -> None:
-    """A fenced attempt speaks late, under a token that counts no more, and is heard."""
-    right = believing.observe
-
-    def heard(lease: Any, seen: Any, at: int) -> Any:
-        if lease.state == LeaseState.SETTLED and lease.cause == Cause.LOST:
-            lease = replace(lease, state=LeaseState.RUNNING)
-        return right(lease, seen, at)
-
-    patch.setattr(believing, "observe", heard)
-    only_ask_for(patch, task_count=2, on_partition="move", time_limit_s=60)
-    patch.setattr(troubles, "CUTS_MS", (32_000,))
-    for other in ("_store_fault_at_decider", "_store_fault_at_doors", "_kill_agent"):
-        patch.setattr(troubles.Troubles, other, troubles.Troubles._cut)
-
-
 def a_lease_is_given_up_too_early(patch: pytest.MonkeyPatch) -> None:
     right = reconciling.is_gone
 
@@ -155,7 +139,6 @@ MISTAKES: tuple[Patch, ...] = (
     a_usage_row_is_doubled,
     a_hold_is_too_small,
     credit_is_booked_twice,
-    what_ended_is_believed_again,
     a_lease_is_given_up_too_early,
     a_gang_runs_on_without_a_member,
     a_fenced_leader_commits,
@@ -169,4 +152,6 @@ def test_the_auditor_finds_a_mistake(
 ) -> None:
     mistake(monkeypatch)
     reports = (run_seed(seed, tmp_path, template, troubled_s=45) for seed in SEEDS)
-    assert any(report.complaints for report in reports), "no seed complained"
+    found = next((report.complaints for report in reports if report.complaints), [])
+    assert found, "no seed complained"
+    assert not any("Traceback" in each for each in found), found

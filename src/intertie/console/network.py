@@ -14,7 +14,12 @@ from intertie.wire.parties import PoolView, ProviderView
 
 Found = tuple[list[OfferView], list[ProviderView]]
 GREY = "#7b8a89"  # legible on light and on dark
-AXIS = {"axisLabel": {"color": GREY, "interval": 0}, "nameTextStyle": {"color": GREY}}
+# Grey at a third of its strength, which suits light and dark.
+AXIS = {
+    "axisLabel": {"color": GREY, "interval": 0},
+    "nameTextStyle": {"color": GREY},
+    "splitLine": {"lineStyle": {"color": "rgba(128, 128, 128, 0.3)"}},
+}
 COLOURS = ("#1f6fd1", "#2e8b57", "#c3ceca")
 
 
