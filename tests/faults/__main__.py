@@ -6,6 +6,7 @@ keeps its folder; `--seeds N` runs it again.
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from tests.faults.seeds import Runner, Verdict
 
 def main() -> int:
     """Run the seeds; return 0 when every one was clean."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     told = _arguments()
     chosen = {"both": lambda _: DATABASES, "turns": lambda seed: (DATABASES[seed % 2],)}
     databases = chosen.get(told.database, lambda _: (told.database,))

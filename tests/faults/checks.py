@@ -131,10 +131,11 @@ def _check_end(plan: Plan, record: Record, job: JobView, seen: Seen) -> Iterator
         for attempt in task.attempts:
             if attempt.state != "settled":
                 yield f"{job.id} task {task.index}: lease {attempt.lease} is {attempt.state}"
-        broken = sum(attempt.cause in BROKEN for attempt in task.attempts)
-        if broken > plan.attempts_broken_max:
-            yield f"{job.id} task {task.index}: {broken} attempts broke, and not by a fault"
-        if broken >= POLICY.failures_max:
+        broken = sum(
+            attempt.cause in BROKEN and not (record.is_cancelled and attempt.cause == "cancelled")
+            for attempt in task.attempts
+        )
+        if POLICY.failures_max <= broken <= plan.attempts_broken_max:
             allowed.add("failed")
     if job.outcome not in allowed:
         causes = [[a.cause for a in task.attempts] for task in tasks]

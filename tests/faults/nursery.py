@@ -56,6 +56,13 @@ class Nursery:
             assert is_there, "the nursery did not answer"
             return self._pids.pop(number)
 
+    def send(self, pid: int, number: int) -> None:
+        """Send a signal to a part, unless it has ended: its number may be another's by now."""
+        assert self._process.stdin is not None
+        with self._changed:
+            self._process.stdin.write(json.dumps({"pid": pid, "signal": number}) + "\n")
+            self._process.stdin.flush()
+
     def news(self, pid: int) -> list[tuple[str, int]]:
         """Return what became of a part since the last call: (stopped, 0) or (ended, exit code)."""
         with self._changed:
@@ -90,7 +97,7 @@ def main() -> int:
     os.set_blocking(waking, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
-    rest = b""
+    rest, alive = b"", set[int]()
     while True:
         ready, _, _ = select.select([0, wake], [], [])
         if wake in ready:
@@ -101,8 +108,12 @@ def main() -> int:
                 return 0
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                _start(json.loads(line))
-        _tell_changes()
+                told = json.loads(line)
+                if "signal" not in told:
+                    alive.add(_start(told))
+                elif told["pid"] in alive:
+                    os.kill(told["pid"], told["signal"])
+        _tell_changes(alive)
 
 
 def _import_everything() -> None:
@@ -120,7 +131,7 @@ def _import_everything() -> None:
     gc.freeze()
 
 
-def _start(told: dict[str, Any]) -> None:
+def _start(told: dict[str, Any]) -> int:
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -138,6 +149,7 @@ def _start(told: dict[str, Any]) -> None:
             sys.stderr.flush()
             os._exit(code)
     _say("started", told["number"], pid)
+    return pid
 
 
 def _become(told: dict[str, Any]) -> None:
@@ -161,7 +173,8 @@ def _become(told: dict[str, Any]) -> None:
     os.environ["INTERTIE_FAULTS"] = told["marker"]
 
 
-def _tell_changes() -> None:
+def _tell_changes(alive: set[int]) -> None:
+    """Tell who stopped or ended. Who ended keeps its number until now: nobody else has it."""
     with suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
@@ -170,6 +183,7 @@ def _tell_changes() -> None:
             if os.WIFSTOPPED(status):
                 _say("stopped", pid, 0)
             else:
+                alive.discard(pid)
                 _say("ended", pid, os.waitstatus_to_exitcode(status))
 
 

@@ -61,7 +61,7 @@ class Scene:
 
     def send(self, role: str, number: signal.Signals) -> None:
         """Send a signal to the process of a role."""
-        os.kill(self.pid(role), number)
+        self.stage.nursery.send(self.pid(role), number)
 
     def until(self, given: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
         """Return what a question gives once it gives something; fail when it does not in time."""

@@ -232,12 +232,13 @@ class Runner:
             slot = Slot(any(database == "postgresql" for _, database in left))
             self._all.append(slot)
             self._slots.put(slot)
+        pool = ThreadPoolExecutor(jobs)
         try:
-            with ThreadPoolExecutor(jobs) as pool:
-                for verdict in pool.map(lambda each: self._one(*each), left):
-                    known[verdict.seed, verdict.database] = verdict
-                    tell(verdict)
+            for verdict in pool.map(lambda each: self._one(*each), left):
+                known[verdict.seed, verdict.database] = verdict
+                tell(verdict)
         finally:
+            pool.shutdown(cancel_futures=True)  # who is interrupted ends what is under way
             for slot in self._all:
                 slot.close()
         return [known[each] for each in wanted]

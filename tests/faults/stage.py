@@ -32,7 +32,6 @@ class Part:
 
     role: str
     pids: set[int] = field(default_factory=set)
-    asleep: set[int] = field(default_factory=set)
     is_due: bool = False
 
 
@@ -131,8 +130,7 @@ class Stage:
         """End every process of the network and give back links and disks."""
         for part in self.parts.values():
             for pid in part.pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                self.nursery.send(pid, signal.SIGKILL)
         for proxy in self.proxies.values():
             proxy.close()
         for link in self.links.values():
@@ -185,7 +183,7 @@ class Stage:
         fault = self._met(part.role, pid)
         if fault is not None:
             self.met.append(fault)
-            self._later(fault.seconds, lambda: _wake(pid))
+            self._later(fault.seconds, lambda: self.nursery.send(pid, signal.SIGCONT))
 
     def _ended(self, part: Part, pid: int, code: int) -> None:
         delay_s = AGAIN_S

@@ -87,6 +87,11 @@ class Users:
                 if record.ask.project != project:
                     continue
                 time.sleep(record.ask.pause_s)
+                if record.ask.after and not self._job_of(record.ask.after):
+                    with self._lock:
+                        record.refusal = "the job that it waits for was refused"
+                        self._lock.notify_all()
+                    continue
                 self._submit(number, record, ask_network)
                 if record.job and record.ask.cancel_after_s >= 0:
                     cancels.append(self._cancel_later(record, token))

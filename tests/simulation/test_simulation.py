@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.running import run_seed
 from tests.simulation.simulation import make_template
 
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 @pytest.fixture(name="template", scope="module")

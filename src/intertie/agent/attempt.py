@@ -83,8 +83,7 @@ class Attempt:
                     self.engine.extend(self.record.lease, self.record.token, self.record.until)
                 self.engine.start(self.record.lease, self.record.token, self.body)
         except (inputs.BadInput, EngineUnavailable, Refused, ValueError, OSError) as error:
-            with self.book.changed:
-                self._end_unstarted("start_failed", str(error))
+            yield from self._until_written(partial(self._end_unstarted, "start_failed", str(error)))
             return False
         self.engine.wake()
         return True
@@ -111,10 +110,7 @@ class Attempt:
         kept = {(file.path, file.kind) for file in files}
         saved = self.record.saved.get("checkpoint", [])
         files += [file for file in saved if (file.path, file.kind) not in kept]
-        with self.book.changed:
-            self._check_forgotten()
-            ended = self.record.observed("ended", files, "; ".join(notes))
-            self.book.end(self.record, ended)
+        yield from self._until_written(partial(self._end, files, "; ".join(notes)))
         self.engine.wake()
 
     def _rest_of_log(self) -> list[FileBody]:
@@ -170,6 +166,22 @@ class Attempt:
             self._seen()
             tries += 1
 
+    def _until_written(self, act: Callable[[], None]) -> Pauses[None]:
+        """Do what ends the attempt, however long the disk is full: nobody else will end it."""
+        tries = 0
+        while True:
+            try:
+                with self.book.changed:
+                    self._check_forgotten()
+                    act()
+            except OSError as error:
+                if tries == 0:
+                    self._event("the end cannot be written down", reason=error)
+            else:
+                return
+            yield RETRY_S[min(tries, len(RETRY_S) - 1)]
+            tries += 1
+
     def _seen(self) -> Observed | None:
         """Return what is seen of the attempt; raises Forgotten."""
         with self.book.changed:
@@ -184,14 +196,16 @@ class Attempt:
 
     def _end_broken(self, detail: str) -> Pauses[None]:
         """End an attempt that this agent cannot carry, so that the network need not wait for it."""
-        self.engine.stop(self.record.lease, self.record.token, "lost", 0)
+        stop = partial(self.engine.stop, self.record.lease, self.record.token, "lost", 0)
         with suppress(Forgotten):
+            yield from self._until_written(stop)
             while (seen := self._seen()) is not None and seen.state != "over":
                 yield STREAM_S
-            with self.book.changed:
-                self._check_forgotten()
-                files = list(self.record.saved.get("checkpoint", []))
-                self.book.end(self.record, self.record.observed("ended", files, detail))
+            files = list(self.record.saved.get("checkpoint", []))
+            yield from self._until_written(partial(self._end, files, detail))
+
+    def _end(self, files: list[FileBody], note: str) -> None:
+        self.book.end(self.record, self.record.observed("ended", files, note))
 
     def _check_forgotten(self) -> None:
         if self.record.is_forgotten:

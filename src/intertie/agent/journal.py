@@ -33,7 +33,7 @@ class Journal:
         new = self.path.with_suffix(".new")
         new.unlink(missing_ok=True)
         file = _open(new)
-        os.write(file, b"".join(_line(entry) for entry in entries))
+        _write(file, entries)
         os.fsync(file)
         os.close(file)
         new.rename(self.path)
@@ -41,13 +41,21 @@ class Journal:
         self._file = _open(self.path)
 
     def append_many(self, entries: Sequence[Entry]) -> None:
-        """Add entries; when this returns they are on disk, by one sync for all."""
+        """Add entries; when this returns they are on disk, by one sync for all.
+
+        OSError when the disk is full: none of them is there then.
+        """
         if not entries:
             return
         if self._file < 0:
             self._file = _open(self.path)
-        os.write(self._file, b"".join(_line(entry) for entry in entries))
-        os.fsync(self._file)
+        size_bytes = os.fstat(self._file).st_size
+        try:
+            _write(self._file, entries)
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, size_bytes)  # half a line would swallow the next one
+            raise
 
     def close(self) -> None:
         if self._file >= 0:
@@ -61,6 +69,12 @@ def _parse(line: bytes) -> Entry | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) and "kind" in entry else None
+
+
+def _write(file: int, entries: Sequence[Entry]) -> None:
+    data = b"".join(_line(entry) for entry in entries)
+    while data:  # a disk with little room left takes a part
+        data = data[os.write(file, data) :]
 
 
 def _line(entry: Entry) -> bytes:

@@ -26,7 +26,8 @@ from intertie.store.reading import NetworkFacts
 
 P = ParamSpec("P")
 T = TypeVar("T")
-READING_MAX = 24
+# Few: threads that compute keep the event loop from its turn, and refusals must be quick.
+READING_MAX = 6
 
 
 @dataclass(frozen=True)

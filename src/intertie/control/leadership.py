@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from intertie.store.tables import leadership
 
-HOLD_MS = 2_000
+HOLD_MS = 3_000
 RENEW_S = 0.5
 # A leader that is paused in the middle of a commit does not keep the row locked for longer.
 _LOCKED_MS_MAX = 2_000

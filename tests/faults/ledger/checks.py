@@ -125,9 +125,10 @@ class Checker:
         self._expect(not waiting, "rows were not taken", waiting)
         jobs = _one(connection, "SELECT count(*) FROM job WHERE state <> 4")
         self._expect(not jobs, "jobs did not settle", jobs)
-        tasks = set(connection.execute(text("SELECT id FROM task")).scalars())
+        # A machine so busy that leases run out before anybody reports may fail a task.
+        done = set(connection.execute(text("SELECT id FROM task WHERE outcome = 1")).scalars())
         results = connection.execute(text("SELECT task FROM lease WHERE is_result = 1")).scalars()
-        self._expect(Counter(results) == Counter(tasks), "tasks have not one result each", "")
+        self._expect(Counter(results) == Counter(done), "done tasks have not one result each", "")
 
     def _expect(self, is_right: bool, what: str, which: Any) -> None:
         if not is_right and len(self.faults) < 50:

@@ -49,7 +49,8 @@ class Hands:
         deciders = range(DECIDERS)
         roles += [("decider", processes.decide, n, plan.decider_most) for n in deciders]
         roles += [("teller", processes.tell, n, plan.teller_most) for n in range(TELLERS)]
-        roles += [("agent", processes.report, n, plan.teller_most) for n in pools]
+        # An agent waits for its session, which takes many looks before it does anything.
+        roles += [("agent", processes.report, n, 4 * plan.teller_most) for n in pools]
         self._hands = [(role, self._start(role)) for role in roles]
 
     def look(self, crashes: Counter[str]) -> int:
@@ -64,6 +65,10 @@ class Hands:
             crashes[role[0]] += 1
             self._hands[at] = (role, self._start(role))
         return died
+
+    def have_told(self) -> bool:
+        """Return whether the tellers have left: nothing more will be asked."""
+        return all(each.exitcode == 0 for role, each in self._hands if role[0] == "teller")
 
     def end(self) -> None:
         """End those that are still there, each by its own process."""
@@ -130,7 +135,7 @@ def _watch(
         if not is_enough and outcome.operations >= plan.operations:
             plan.enough.touch()
             drained_by = time.monotonic() + DRAIN_S
-        if is_enough and is_settled(engine):
+        if is_enough and hands.have_told() and is_settled(engine):
             return
         if drained_by and time.monotonic() > drained_by:
             checker.faults.append("not everything settled")

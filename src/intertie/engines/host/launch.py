@@ -281,7 +281,8 @@ class Run:
             self.log.close()
         for path in self.groups.get("remove", []):
             remove_group(path)
-        self.status.set(state="over", **(metered | outcome))
+        while not self.status.set(state="over", **(metered | outcome)):
+            time.sleep(TICK_S)
 
     def _metered(self) -> dict[str, int]:
         ran_ms = int((time.monotonic() - self.started) * 1000) if self.started else 0

@@ -1,5 +1,6 @@
 """What an attempt's shim writes to disk and the engine reads: `status.json`."""
 
+import errno
 import json
 import os
 import socket
@@ -7,6 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from intertie.engines.host.procfs import boot_id, ticks_of
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Status:
@@ -43,14 +46,23 @@ class Status:
         poke(self.poke)
         return True
 
-    def set(self, **values: Any) -> None:
-        """Write new values; poke the agent if the state changed."""
+    def set(self, **values: Any) -> bool:
+        """Write new values; poke the agent if the state changed.
+
+        Return False if the owner's disk is full: the values are kept for the next call.
+        """
         is_news = values.get("state", self.values["state"]) != self.values["state"]
         self.values |= values
-        name = self._write(f"{self.folder}/status.new")
-        os.replace(name, f"{self.folder}/status.json")
+        try:
+            name = self._write(f"{self.folder}/status.new")
+            os.replace(name, f"{self.folder}/status.json")
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            return False
         if is_news:
             poke(self.poke)
+        return True
 
     def _write(self, name: str) -> str:
         with open(name, "w", encoding="utf-8") as file:
