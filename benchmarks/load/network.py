@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.load.postgres import PostgresServer
 from intertie.cli.embedded import free_port
-from intertie.cli.processes import Process, python_command, wait_until_healthy
+from intertie.cli.processes import Process, python_command, wait_until_ready
 from intertie.client import Intertie
 from intertie.control.bootstrap import OPERATOR, make_token, open_network
 from intertie.model.policy import Policy
@@ -184,7 +184,7 @@ def network(
             stack.callback(process.stop)
             process.start()
         for port in ports:
-            wait_until_healthy(f"http://127.0.0.1:{port}", started)
+            wait_until_ready(f"http://127.0.0.1:{port}", started)
         fleet = _fleet(ports)
         stack.callback(fleet.close)
         operator = Intertie(f"http://127.0.0.1:{ports[0]}", token, timeout_s=120)

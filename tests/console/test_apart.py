@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from intertie.cli.embedded import EmbeddedNetwork, free_port
-from intertie.cli.processes import Process, python_command, wait_until_healthy
+from intertie.cli.processes import Process, python_command, wait_until_ready
 from tests.console.conftest import CHROMIUM, Console
 from tests.support.live import wait_until
 
@@ -67,6 +67,6 @@ def test_a_silent_network_is_told_and_forgotten_when_it_speaks_again(
     apart.network.stop()
     expect(banner).to_be_visible()
     apart.network.start()
-    wait_until_healthy(apart.network.url, apart.network.processes())
+    wait_until_ready(apart.network.url, apart.network.processes())
     expect(banner).to_have_count(0)
     expect(page.get_by_text(re.compile("the example there runs as it is"))).to_be_visible()

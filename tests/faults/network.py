@@ -116,7 +116,7 @@ def prepare_once(root: Path) -> None:
         assert score(settings) is not None
 
 
-def wait_until_healthy(url: str) -> None:
+def wait_until_ready(url: str) -> None:
     """Return when a door answers and its decider takes what is asked."""
     ends = time.monotonic() + START_S
     with Intertie(url, "none") as anyone:

@@ -22,7 +22,7 @@ from tests.faults.network import (
     make_network,
     make_parties,
     prepare_once,
-    wait_until_healthy,
+    wait_until_ready,
 )
 from tests.faults.plan import AGENTS, DECIDERS, DOORS, Plan
 from tests.faults.seeds import Slot
@@ -108,7 +108,7 @@ def scene(
     try:
         stage.start_doors()
         for each in stage.urls():
-            wait_until_healthy(each)
+            wait_until_ready(each)
         made.tokens |= operator(lambda network: make_parties(network, AGENTS[:agents]))
         stage.start_agents(made.tokens, **settings)
         made.until(lambda: len(list(operator(Intertie.offers))) == agents, "agents join")

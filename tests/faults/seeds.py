@@ -21,7 +21,7 @@ from tests.faults.network import (
     make_network,
     make_parties,
     prepare_once,
-    wait_until_healthy,
+    wait_until_ready,
 )
 from tests.faults.nursery import ROOT, Nursery
 from tests.faults.places import is_root
@@ -106,7 +106,7 @@ def _play(plan: Plan, ground: Ground, stage: Stage, verdict: Verdict) -> None:
     stage.arm(is_armed=False)
     stage.start_doors()
     for url in stage.urls():
-        wait_until_healthy(url)
+        wait_until_ready(url)
     with caller(stage.urls, operator_token) as ask_network:
         tokens = ask_network(lambda network: make_parties(network, plan.agents))
         stage.start_agents(tokens)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from intertie.cli.processes import Process, python_command, wait_until_healthy
+from intertie.cli.processes import Process, python_command, wait_until_ready
 
 if TYPE_CHECKING:
     from intertie.client import Intertie
@@ -63,7 +63,7 @@ class EmbeddedNetwork:
         for process in self._processes:
             process.start()
         try:
-            wait_until_healthy(self.url, self._processes)
+            wait_until_ready(self.url, self._processes)
         except BaseException:
             self.stop()
             raise

@@ -78,8 +78,11 @@ def python_command(*words: str) -> list[str]:
     return [sys.executable, "-m", *words]
 
 
-def wait_until_healthy(url: str, processes: Sequence[Process]) -> None:
-    """Return when the door answers; raise StartFailed with the log of whoever ended."""
+def wait_until_ready(url: str, processes: Sequence[Process]) -> None:
+    """Return when the door is ready: somebody leads and rounds are taken.
+
+    Raises StartFailed with the log of whoever ended.
+    """
     import httpx
 
     ends = time.monotonic() + START_TIMEOUT_S
@@ -88,10 +91,11 @@ def wait_until_healthy(url: str, processes: Sequence[Process]) -> None:
             if process.exit_code() is not None:
                 raise StartFailed(f"{process.name} ended:\n{process.tail()}")
         try:
-            if httpx.get(f"{url}/v1/health", timeout=2.0).status_code == 200:
+            if httpx.get(f"{url}/v1/health/ready", timeout=2.0).status_code == 200:
                 return
         except httpx.HTTPError:
-            time.sleep(0.05)
+            pass  # nobody listens yet.
+        time.sleep(0.05)
     logs = "\n".join(f"{p.name}:\n{p.tail()}" for p in processes)
     raise StartFailed(f"no answer from {url} in {START_TIMEOUT_S:.0f} s\n{logs}")
 
