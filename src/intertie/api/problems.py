@@ -150,5 +150,6 @@ async def _store(request: Request, error: Exception) -> Response:
 async def _unknown(request: Request, error: Exception) -> Response:
     number = request.scope["request_id"]
     log.error("failed", method=request.method, path=request.url.path, exc_info=error)
-    headers = {"X-Intertie-Request": number}
+    # The server closes this connection: a caller that used it again would lose what it asks.
+    headers = {"X-Intertie-Request": number, "Connection": "close"}
     return problem(request, Wrong(500, "internal", "internal", headers=headers, id=number))

@@ -10,6 +10,8 @@ from intertie.control.metrics import IS_DRAINING
 
 # For what is under way once the door has let everybody go: longer than a request waits for a round.
 GRACE_S = 12
+# Longer than callers pause between requests: a request on a connection that just closed is lost.
+KEEP_ALIVE_S = 75
 
 
 class DoorServer(uvicorn.Server):
@@ -31,6 +33,7 @@ class DoorServer(uvicorn.Server):
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=GRACE_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
             )
         )
         self._app = app
