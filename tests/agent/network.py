@@ -78,6 +78,7 @@ class Network:
     syncs: list[Sync] = field(default_factory=list)
     bodies_sent: list[str] = field(default_factory=list)
     asks_full: bool = False
+    ahead_ms: int = 0
     is_down: bool = False
     url: str = ""
 
@@ -85,7 +86,7 @@ class Network:
 
     def want(self, lease: str, body: LeaseBody, token: int = 1, for_s: float = 600) -> None:
         with self.changed:
-            until = int((time.time() + for_s) * 1000)
+            until = int((time.time() + for_s) * 1000) + self.ahead_ms
             self.wanted[lease] = Wanted(body, token, until)
             self._change(lease)
 
@@ -227,6 +228,7 @@ class Network:
             incarnation=1,
             epoch=self.epoch,
             sequence=message.sequence,
+            now=int(time.time() * 1000) + self.ahead_ms,
             round=self.round,
             is_full=is_full,
             wanted_digest=self._digest(),

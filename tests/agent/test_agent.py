@@ -98,7 +98,8 @@ def test_what_is_booked_is_forgotten(network: Network, agent: AgentProcess) -> N
     assert agent.kill(signal.SIGTERM) == 0
     agent.start()
     network.until(lambda: network.epoch == 2 and network.syncs[-1].epoch == 2)
-    assert agent.entries() == []
+    assert [entry["kind"] for entry in agent.entries()] == ["ended", "forgotten"]  # in the past
+    assert network.syncs[-1].leases == []
 
 
 def test_inputs_are_laid_in_before_it_starts(network: Network, agent: AgentProcess) -> None:
@@ -200,6 +201,17 @@ def test_a_renewed_lease_runs_to_its_new_end(network: Network, agent: AgentProce
     assert network.until_state(LEASE, "ended").cause == "exited"
 
 
+@pytest.mark.parametrize("ahead_ms", [3_600_000, -3_600_000])
+def test_leases_end_by_the_network_s_clock_on_a_machine_whose_own_is_wrong(
+    network: Network, agent: AgentProcess, ahead_ms: int
+) -> None:
+    network.ahead_ms = ahead_ms
+    network.want(LEASE, a_body("sleep", "2"), for_s=600)
+    network.want("lease-0002", a_body("sleep", "60"), for_s=3)
+    assert network.until_state(LEASE, "ended").cause == "exited"
+    assert network.until_state("lease-0002", "ended").cause == "expired"
+
+
 def test_a_killed_agent_loses_nothing_and_starts_nothing_twice(
     network: Network, agent: AgentProcess
 ) -> None:
@@ -220,6 +232,26 @@ def test_a_killed_agent_loses_nothing_and_starts_nothing_twice(
     assert network.blobs[ended.files[0].sha256] == b"x\n"
     assert network.until_state("lease-0002", "ended").exit_code == 0
     assert network.bodies_sent.count(LEASE) == 1
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_restored_network_is_told_how_an_attempt_ended_and_starts_it_no_second_time(
+    network: Network, agent: AgentProcess, is_killed: bool
+) -> None:
+    body = a_body(script="echo x >> count", results=["count"])
+    network.want(LEASE, body)
+    first = network.until_state(LEASE, "ended")
+    network.drop(LEASE)
+    network.until(lambda: not list((agent.folder / "attempts").glob("lease*")), "it is forgotten")
+    if is_killed:
+        agent.kill()
+        agent.start()
+    network.seen.clear()
+    network.forget.clear()
+    network.want(LEASE, body)  # as yesterday's backup knows it
+    assert network.until_state(LEASE, "ended") == first
+    assert network.log(LEASE) == ""
+    assert not list((agent.folder / "attempts").glob("lease*"))
 
 
 @pytest.mark.parametrize("first", range(1, 26, 5))

@@ -1,17 +1,20 @@
 """The agent's small parts: settings, journal, owner, policy, score."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from intertie.agent import owner
+from intertie.agent import network_clock, owner
 from intertie.agent.benchmark import measured_score, score_of
 from intertie.agent.book import Book, Record
+from intertie.agent.joining import host_settings
 from intertie.agent.journal import Journal
 from intertie.agent.key import load_key
+from intertie.agent.network_clock import NetworkClock
 from intertie.agent.owner import Lent
 from intertie.agent.policy import to_reclaim, why_not
-from intertie.agent.settings import SettingsError, read_settings
+from intertie.agent.settings import AgentSettings, SettingsError, read_settings
 from intertie.catalogue.profiles import read_profile
 from intertie.engines.host.engine import HostEngine, HostSettings
 from intertie.wire.sync import LeaseObservation
@@ -100,6 +103,56 @@ def test_a_loaded_book_is_the_book_that_was_written(tmp_path: Path) -> None:
     assert later.known() == book.known()
     for each in (book, later):
         each.journal.close()
+
+
+def test_the_last_ends_stay_in_the_book_after_the_network_has_booked_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("intertie.agent.book.PAST_MAX", 3)
+    book = Book(Journal(tmp_path / "j"))
+    for n in range(1, 6):
+        name = (f"lease-{n:04d}", 1)
+        with book.together():
+            record = book.take(*name, 5, a_body("true"))
+            book.end(record, an_end(*name).model_copy(update={"started_at": 7}))
+            book.forget(record)
+    never_ran = ("lease-0009", 1)
+    book.end(book.take(*never_ran, 5, a_body("true")), an_end(*never_ran))
+    book.forget(book.records[never_ran])
+    later = Book(Journal(tmp_path / "j"))
+    later.load()
+    assert len(later.journal.read()) == 2 * 3  # the journal grows no longer than the past
+    for each in (book, later):
+        assert list(each.past) == [(f"lease-{n:04d}", 1) for n in (3, 4, 5)]
+        recalled = each.recall(("lease-0005", 1))
+        assert recalled is not None
+        assert recalled.observation().started_at == 7
+        assert each.recall(("lease-0001", 1)) is None
+        each.journal.close()
+
+
+def test_the_owner_s_grace_is_the_grace_of_stops_that_nobody_ordered(tmp_path: Path) -> None:
+    settings = AgentSettings("http://127.0.0.1:1", tmp_path, "lab", grace_s=17)
+    assert host_settings(settings).grace_s == 17
+
+
+def test_the_network_s_clock_is_known_by_its_fastest_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, boot = NetworkClock(), 1_000_000
+    monkeypatch.setattr(network_clock, "boot_ms", lambda: boot)
+    assert abs(clock.left_ms(time.time_ns() // 1_000_000 + 9_000) - 9_000) < 1_000  # our own
+    ahead = 5_000_000_000
+    for late_ms in (700, 20, 900, 300):
+        clock.hear(boot + ahead - late_ms)
+    assert clock.left_ms(boot + ahead + 10_000) == 10_020
+    clock.hear(0)  # an older network does not say it
+    boot += 30_000
+    clock.hear(boot + ahead - 400)
+    assert clock.left_ms(boot + ahead + 10_000) == 10_050  # what is old is believed less
+    clock.hear(boot + 2 * ahead)  # another network's, after a restore
+    assert clock.left_ms(boot + 2 * ahead + 1) == 1
+    assert clock.left_ms(5) == 0
 
 
 def test_the_owner_lends_less_until_an_instant_or_a_release(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from intertie.model.policy import Policy
+from intertie.store.backups import present_network
 from tests.faults.checks import check_books, check_overlap, check_usage, look
 from tests.faults.fixtures import slot
 from tests.faults.scenes import Scene, job, scene
@@ -63,7 +63,9 @@ def _stop(network: Scene) -> None:
     """End doors and deciders without a word; jobs and agents run on."""
     for role in (*network.stage.plan.deciders, *network.stage.plan.doors):
         network.send(role, signal.SIGKILL)
-    time.sleep(2.5)  # a leader's term outlives it so long, and a restore waits for nobody
+    network.until(  # a leader's term outlives it, and a restore waits for nobody
+        lambda: not present_network(network.ground.database).is_led, "the leader's term is over"
+    )
 
 
 def _intertie(network: Scene, *words: str) -> None:

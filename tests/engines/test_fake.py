@@ -134,7 +134,7 @@ def test_a_stop_ends_an_attempt_within_its_grace(engine: FakeEngine, clock: Cloc
 def test_an_attempt_that_was_stopped_before_its_start_never_starts(
     engine: FakeEngine, clock: Clock
 ) -> None:
-    engine.extend(LEASE, TOKEN, clock.now + 60_000)
+    engine.extend(LEASE, TOKEN, 60_000)
     engine.stop(LEASE, TOKEN, "cancelled", 5)
     engine.start(LEASE, TOKEN, a_body())
     clock.now += 60_000
@@ -149,14 +149,14 @@ def test_a_stop_of_an_unknown_attempt_is_fine(engine: FakeEngine) -> None:
 def test_the_engine_keeps_to_the_end_of_a_lease_without_the_agent(
     engine: FakeEngine, clock: Clock
 ) -> None:
-    engine.extend(LEASE, TOKEN, clock.now + 300)
+    engine.extend(LEASE, TOKEN, 300)
     engine.start(LEASE, TOKEN, a_body())
     clock.now += 250
-    engine.extend(LEASE, TOKEN, clock.now + 300)
+    engine.extend(LEASE, TOKEN, 300)
     clock.now += 299
     assert seen(engine).state == "running"
     clock.now += 1
-    engine.extend(LEASE, TOKEN, clock.now + 300)  # too late: it is over
+    engine.extend(LEASE, TOKEN, 300)  # too late: it is over
     assert (seen(engine).state, seen(engine).cause) == ("over", "expired")
 
 
@@ -178,7 +178,7 @@ def test_only_an_attempt_that_may_move_ends_with_the_session(
 def test_a_later_engine_of_the_same_folder_sees_what_an_earlier_one_started(
     engine: FakeEngine, clock: Clock, tmp_path: Path
 ) -> None:
-    engine.extend(LEASE, TOKEN, clock.now + 300)
+    engine.extend(LEASE, TOKEN, 300)
     engine.start(LEASE, TOKEN, a_body())
     engine.close()
     clock.now += 200

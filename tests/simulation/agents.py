@@ -5,12 +5,15 @@ Only what touches the outside is replaced: the engine, the door, the journal's d
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from random import Random
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from intertie.agent import attempt as agent_attempt
 from intertie.agent import main as agent_main
+from intertie.agent import network_clock
 from intertie.agent import session as agent_session
 from intertie.agent.book import Book
 from intertie.agent.door import Refused, Unreachable
@@ -43,6 +46,9 @@ class SimulatedTime:
     def time(self) -> float:
         return self._clock.now / 1000
 
+    def time_ns(self) -> int:
+        return self._clock.now * 1_000_000
+
     def sleep(self, seconds: float) -> None:
         self._clock.sleep(round(seconds * 1000))
 
@@ -65,13 +71,17 @@ class Uploads:
         self.send_log()
 
 
-def on_simulated_time(clock: Clockwork, chance: Random) -> None:
+@contextmanager
+def on_simulated_time(clock: Clockwork, chance: Random) -> Iterator[None]:
     """Let the agent's modules wait by the simulated clock, and draw from the run's own chance."""
-    for module in (agent_main, agent_session, agent_attempt, patience):
-        module.time = SimulatedTime(clock)  # type: ignore[attr-defined]
-    agent_main.random = chance  # type: ignore[attr-defined]
-    agent_attempt.Uploads = Uploads  # type: ignore[attr-defined,misc]
-    agent_attempt.inputs.lay_in = lambda *_: None
+    with ExitStack() as patches:
+        for module in (agent_main, agent_session, agent_attempt, network_clock, patience):
+            patches.enter_context(patch.object(module, "time", SimulatedTime(clock)))
+        patches.enter_context(patch.object(network_clock, "boot_ms", lambda: clock.now))
+        patches.enter_context(patch.object(agent_main, "random", chance))
+        patches.enter_context(patch.object(agent_attempt, "Uploads", Uploads))
+        patches.enter_context(patch.object(agent_attempt.inputs, "lay_in", lambda *_: None))
+        yield
 
 
 class Disk:

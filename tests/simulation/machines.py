@@ -93,9 +93,9 @@ class Machines:
         self._ends(run, run.began_at + work_ms, "exited")
         self._ends(run, run.began_at + body.time_limit_s * 1000, "timed_out")
 
-    def extend(self, lease: str, token: int, until: int) -> None:
+    def extend(self, lease: str, token: int, left_ms: int) -> None:
         self.live()
-        self._run(lease, token).until = until
+        self._run(lease, token).until = self.clock.now + left_ms
 
     def renew(self, left_ms: int) -> None:
         self.live()
@@ -161,7 +161,7 @@ class Machines:
             return ends[0]
         leaves_ms = OWN_GRACE_MS if "IGNORES_STOP" in run.body.environment else 0
         if run.until:
-            until = max(run.claimed_at, run.until - self.wall_offset_ms)
+            until = max(run.claimed_at, run.until)
             ends.append((until + leaves_ms, "expired"))
         if run.body.on_partition == "move":
             ends.append((max(run.claimed_at, self._session_ends_at) + leaves_ms, "lost"))

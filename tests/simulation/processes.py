@@ -1,8 +1,10 @@
 """The deciders as processes: they decide, die, stand still, and are started again."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from random import Random
+from unittest.mock import patch
 
 from sqlalchemy import ColumnElement, Connection, literal
 from sqlalchemy.exc import DBAPIError
@@ -17,13 +19,15 @@ TICK_S = 1.0
 FOLLOW_MS, RENEW_MS, AWAY_MS = 250, 500, 500
 
 
-def on_simulated_leadership(clock: Clockwork) -> None:
+@contextmanager
+def on_simulated_leadership(clock: Clockwork) -> Iterator[None]:
     """Let terms run by the simulated clock; it is the database's own, and never jumps."""
 
     def now_ms(_: Connection) -> ColumnElement[int]:
         return literal(clock.now)
 
-    leadership._now_ms = now_ms
+    with patch.object(leadership, "_now_ms", now_ms):
+        yield
 
 
 class DeciderProcess:

@@ -12,7 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
+from intertie.api import exchange
 from intertie.control import clock as control_clock
 from intertie.control.bootstrap import open_network, raise_incarnation
 from intertie.model.parties import NodeFacts, Score
@@ -81,10 +83,15 @@ class Simulation:
 
     def run(self) -> Report:
         """Live through it all and return what was found."""
-        before = control_clock.now_ms
-        control_clock.now_ms = self._now_ms
-        on_simulated_time(self.clock, self.chance)
-        on_simulated_leadership(self.clock)
+        with (
+            patch.object(control_clock, "now_ms", self._now_ms),
+            patch.object(exchange, "now_ms", self._door_ms),
+            on_simulated_time(self.clock, self.chance),
+            on_simulated_leadership(self.clock),
+        ):
+            return self._run()
+
+    def _run(self) -> Report:
         try:
             self.doors = self._open_doors()
             self.users = Users(self.clock, self.doors, self.chance)
@@ -99,7 +106,6 @@ class Simulation:
             self.clock.close()
             for store in (self.doors.store, *(each.store for each in self.deciders)):
                 store.close()
-            control_clock.now_ms = before
         return self._reported()
 
     def say(self, what: str) -> None:

@@ -80,7 +80,8 @@ class Attempt:
                     self._end_unstarted(self.record.stop[0], "")
                     return False
                 if is_new:  # else it was said, and perhaps renewed since
-                    self.engine.extend(self.record.lease, self.record.token, self.record.until)
+                    left_ms = self.book.clock.left_ms(self.record.until)
+                    self.engine.extend(*self.record.name, left_ms)
                 self.engine.start(self.record.lease, self.record.token, self.body)
         except (inputs.BadInput, EngineUnavailable, Refused, ValueError, OSError) as error:
             yield from self._until_written(partial(self._end_unstarted, "start_failed", str(error)))

@@ -1,7 +1,9 @@
 """The agent's book: every lease it has taken on, what it sees of each, and what the journal keeps.
 
 Threads share it: whoever reads or writes holds `changed`, the one lock. What is promised is in
-the journal before it is acted on, so that an agent that is killed starts nothing twice.
+the journal before it is acted on, so that an agent that is killed starts nothing twice. How the
+last attempts ended is kept after the network has booked it: a network that is restored from a
+backup asks for them again, and is told instead.
 """
 
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from threading import RLock
 from typing import cast
 
 from intertie.agent.journal import Entry, Journal
+from intertie.agent.network_clock import NetworkClock
 from intertie.engines.protocol import Observed
 from intertie.model.ids import decode
 from intertie.wire.base import plain
@@ -25,6 +28,7 @@ from intertie.wire.sync import (
 )
 
 Name = tuple[str, int]
+PAST_MAX = 10_000
 FIRST_WITH_DELTAS = 2  # the protocol since which only changes are said, both ways
 STATE_OF: dict[str, LeaseStateWord] = {
     "pending": "pending",
@@ -103,12 +107,15 @@ class Record:
 
 
 class Book:
-    """All records, by lease and token."""
+    """All records, by lease and token. Their `until` is the network's, and goes by `clock`."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
+        self.clock = NetworkClock()
         self.changed = RLock()
         self.records: dict[Name, Record] = {}
+        self.past: dict[Name, LeaseObservation] = {}
+        self._forgotten = 0
         self._gathered: list[Entry] | None = None
 
     @contextmanager
@@ -121,12 +128,14 @@ class Book:
             self.journal.append_many(self._gathered)
         finally:
             self._gathered = None
+        if self._forgotten > PAST_MAX:
+            self._rewrite()
 
     def load(self) -> None:
         """Read the journal and rewrite it with what is still needed."""
         for entry in self.journal.read():
             self._fold(entry)
-        self.journal.rewrite([e for record in self.records.values() for e in _entries(record)])
+        self._rewrite()
 
     def take(self, lease: str, token: int, until: int, body: LeaseBody) -> Record:
         """Take a lease on; an attempt that runs already, unknown to the journal, is adopted."""
@@ -151,7 +160,15 @@ class Book:
     def forget(self, record: Record) -> None:
         self._write(_forgotten(record.lease, record.token))
         record.is_forgotten = True
-        self.records.pop(record.name, None)
+        self._forgotten += 1
+        self._pass(record.name)
+
+    def recall(self, name: Name) -> Record | None:
+        """Return a record of an attempt that ended here and was booked; None if it never did."""
+        ended = self.past.get(name)
+        if ended is None:
+            return None
+        return self.records.setdefault(name, Record(*name, ended=ended))
 
     def see(self, observed: list[Observed]) -> set[Name]:
         """Fold in what the engine sees; return the leases that changed their state."""
@@ -193,10 +210,25 @@ class Book:
         else:
             self._gathered.append(entry)
 
+    def _pass(self, name: Name) -> None:
+        """Let go of a record; of one that ran, its end stays."""
+        record = self.records.pop(name, None)
+        if record is None or record.ended is None or not record.ended.started_at:
+            return
+        self.past[name] = record.ended
+        if len(self.past) > PAST_MAX:
+            del self.past[next(iter(self.past))]
+
+    def _rewrite(self) -> None:
+        past = [entry for name, ended in self.past.items() for entry in _passed(name, ended)]
+        now = [entry for record in self.records.values() for entry in _entries(record)]
+        self.journal.rewrite(past + now)
+        self._forgotten = 0
+
     def _fold(self, entry: Entry) -> None:
         name = (str(entry["lease"]), int(entry["token"]))
         if entry["kind"] == "forgotten":
-            self.records.pop(name, None)
+            self._pass(name)
             return
         record = self.records.setdefault(name, Record(*name))
         if entry["kind"] == "taken":
@@ -238,6 +270,10 @@ def _stop(record: Record, cause: str, grace_s: int) -> Entry:
 def _ended(observation: LeaseObservation) -> Entry:
     told = {"kind": "ended", "lease": observation.lease, "token": observation.token}
     return told | {"observation": plain(observation)}
+
+
+def _passed(name: Name, ended: LeaseObservation) -> tuple[Entry, Entry]:
+    return _ended(ended), _forgotten(*name)
 
 
 def _forgotten(lease: str, token: int) -> Entry:

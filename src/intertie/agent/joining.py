@@ -25,6 +25,7 @@ def host_settings(settings: AgentSettings, folder: str = "attempts") -> HostSett
         memory_bytes=settings.memory_bytes,
         disk_bytes=settings.disk_bytes,
         log_bytes_max=settings.log_bytes_max,
+        grace_s=settings.grace_s,
         speed_percent=settings.speed_percent,
         is_sandboxed=settings.is_sandboxed,
         is_limited=settings.is_limited,

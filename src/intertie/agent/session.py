@@ -155,6 +155,7 @@ class Session:
 
         All of it is in the journal, by one sync, before any of it is done.
         """
+        self.book.clock.hear(answer.now)
         self._renew(answer.renew_for_s, sent_at)
         acts: Acts = []
         with self.book.together():
@@ -182,7 +183,7 @@ class Session:
         return True
 
     def _stop(self, lease: str, token: int, cause: str, grace_s: int) -> Acts:
-        record = self.book.records.get((lease, token))
+        record = self._recorded((lease, token))
         if record is None:  # stopped before it came: from now on it can never start here
             self.book.records[lease, token] = record = Record(lease, token)
             self.book.order_stop(record, cause, grace_s)
@@ -194,6 +195,13 @@ class Session:
         self.book.order_stop(record, cause, grace_s)
         return [partial(self.engine.stop, lease, token, cause, grace_s)]
 
+    def _extend(self, name: Name, until: int) -> None:
+        self.engine.extend(*name, self.book.clock.left_ms(until))
+
+    def _recorded(self, name: Name) -> Record | None:
+        """Return what the book has; a restored network asks for what ended here before."""
+        return self.book.records.get(name) or self.book.recall(name)
+
     def _end_unknown(self, record: Record, cause: str) -> None:
         ended = LeaseObservation(lease=record.lease, token=record.token, state="ended")
         self.book.end(record, ended.model_copy(update={"cause": cause}))
@@ -201,11 +209,11 @@ class Session:
 
     def _want(self, wanted: WantedLease) -> Acts:
         name = (wanted.lease, wanted.token)
-        record = self.book.records.get(name)
+        record = self._recorded(name)
         acts: Acts = []
         if record is not None and record.until != wanted.until and record.holds_room:
             record.until = wanted.until
-            acts.append(partial(self.engine.extend, *name, wanted.until))
+            acts.append(partial(self._extend, name, wanted.until))
         if record is not None and (record.body or record.declined or record.ended):
             return acts
         if wanted.body is None:

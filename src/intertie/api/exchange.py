@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, or_
 from intertie.api.bodies import bodies
 from intertie.api.door import Door
 from intertie.api.problems import Wrong
+from intertie.control.clock import now_ms
 from intertie.model.ids import decode, encode
 from intertie.model.lease import Lease
 from intertie.model.parties import Pool
@@ -255,6 +256,7 @@ def _answer(
         incarnation=shown.incarnation,
         epoch=pool.epoch,
         sequence=said.sequence,
+        now=now_ms(),
         round=shown.round,
         is_full=shown.is_full,
         wanted_digest=digest_text(pool.wanted_digest) if has_deltas else _digest(pool, orders),

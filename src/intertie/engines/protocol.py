@@ -56,8 +56,11 @@ class Engine(Protocol):
     def start(self, lease: str, token: int, body: LeaseBody) -> None:
         """Start the attempt unless it was started before; `work/` holds its inputs already."""
 
-    def extend(self, lease: str, token: int, until: int) -> None:
-        """Set the lease's end, before its start too; the engine keeps to it without the agent."""
+    def extend(self, lease: str, token: int, left_ms: int) -> None:
+        """Set how long the lease lasts from now, before its start too.
+
+        The engine keeps to it without the agent, and whatever the wall clock says.
+        """
 
     def renew(self, left_ms: int) -> None:
         """Stop attempts with `on_partition: move` as lost unless this is said again in time."""

@@ -267,11 +267,14 @@ class SyncAnswer(Answer):
     then `gone` (stopped, because the network has given them up) and `forget` are taken out.
     `wanted_digest` is that of the whole set as of `round`; where the agent's own is another one,
     it asks for everything. An answer whose `round` is not above what was heard brings nothing.
+
+    `now` is the network's clock, by which leases end; 0 from a network that does not say it.
     """
 
     incarnation: int
     epoch: int
     sequence: int
+    now: int = 0
     round: int = 0
     is_full: bool = False
     wanted_digest: str

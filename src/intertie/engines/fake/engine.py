@@ -71,9 +71,10 @@ class FakeEngine:
                 new = begin(lease, token, body, now, own.score_millionths, own.startup_ms)
                 self._keep(replace(new, until=self._promised.pop((lease, token), NEVER)))
 
-    def extend(self, lease: str, token: int, until: int) -> None:
+    def extend(self, lease: str, token: int, left_ms: int) -> None:
         with self._changed:
             self._live()
+            until = self._clock() + left_ms
             known = self._attempts.get((lease, token))
             if known is None:
                 self._promised[lease, token] = until

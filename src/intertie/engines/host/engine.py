@@ -85,11 +85,11 @@ class HostEngine:
         write_new(folder / "spec.json", json.dumps(spec))
         self._shims[folder.name] = self._spawn(folder)
 
-    def extend(self, lease: str, token: int, until: int) -> None:
-        """Set the lease's end; the shim keeps to it even if the agent is gone."""
+    def extend(self, lease: str, token: int, left_ms: int) -> None:
+        """Set how long the lease lasts; the shim keeps to it even if the agent is gone."""
         folder = self.folder(lease, token)
         folder.mkdir(mode=0o711, exist_ok=True)
-        write_new(folder / "until", str(until))
+        write_new(folder / "until", str(boot_ms() + left_ms))
         attempts.wake_shim(folder)
 
     def renew(self, left_ms: int) -> None:

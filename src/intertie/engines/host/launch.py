@@ -201,7 +201,7 @@ class Run:
             order = json.loads(read_text("stop"))
             self._stop(order["cause"], float(order["grace_s"]))
         with suppress(OSError, ValueError):
-            if time.time() * 1000 >= int(read_text("until")):
+            if boot_ms() >= int(read_text("until")):
                 self._stop("expired", float(self.spec["grace_s"]))
         if self.spec["session"]:  # a lease that may move ends with its agent's session
             with suppress(OSError, ValueError):
