@@ -70,11 +70,17 @@ class Hands:
         """Return whether the tellers have left: nothing more will be asked."""
         return all(each.exitcode == 0 for role, each in self._hands if role[0] == "teller")
 
-    def end(self) -> None:
-        """End those that are still there, each by its own process."""
-        for _, process in self._hands:
-            process.kill()
-            process.join()
+    def may_report(self) -> bool:
+        """Return whether agents are there, who may have a last word when all has settled."""
+        return any(role[0] == "agent" for role, _ in self._hands)
+
+    def end(self, *roles: str) -> None:
+        """End those of these roles that are still there, each by its own process."""
+        for (role, *_), process in self._hands:
+            if role in roles:
+                process.kill()
+                process.join()
+        self._hands = [each for each in self._hands if each[0][0] not in roles]
 
     def _start(self, role: tuple[str, Callable[..., None], int, int]) -> multiprocessing.Process:
         _, work, number, most = role
@@ -100,7 +106,7 @@ def run_ledger(plan: Plan, tell: Callable[[str], None] = lambda _: None) -> Outc
     try:
         _watch(plan, hands, engine, checker, outcome, tell)
     finally:
-        hands.end()
+        hands.end("teller", "agent", "decider")
     outcome.took_s = time.monotonic() - begun
     tell(f"{outcome.operations} operations in {outcome.took_s:.0f} s; the last checks")
     outcome.operations = checker.follow()
@@ -136,7 +142,9 @@ def _watch(
             plan.enough.touch()
             drained_by = time.monotonic() + DRAIN_S
         if is_enough and hands.have_told() and is_settled(engine):
-            return
+            if not hands.may_report():
+                return
+            hands.end("agent")
         if drained_by and time.monotonic() > drained_by:
             checker.faults.append("not everything settled")
 
