@@ -12,7 +12,7 @@ from intertie.agent.door import Door
 from intertie.agent.journal import Journal
 from intertie.agent.key import load_key
 from intertie.engines.host.engine import HostEngine, HostSettings
-from intertie.engines.host.status import Status
+from intertie.engines.shim.status import Status
 from tests.engines.hosting import a_body
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

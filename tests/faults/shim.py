@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "src"))  # -I hides the package from its own script
 
-from intertie.engines.host import status  # noqa: E402  (only now can it be found)
-from intertie.engines.host.launch import main  # noqa: E402
+from intertie.engines.shim import status  # noqa: E402  (only now can it be found)
+from intertie.engines.shim.launch import main  # noqa: E402
 
 
 def fail_as_planned(home: Path) -> None:

@@ -2,7 +2,7 @@
 
 import time
 
-from intertie.engines.host.procfs import boot_ms
+from intertie.engines.shim.procfs import boot_ms
 
 DRIFT = 1_000  # clocks run apart by less than a thousandth
 JUMP_MS = 60_000

@@ -24,11 +24,22 @@ class EngineFacts:
 
 
 @dataclass(frozen=True)
+class Room:
+    """What a pool has for guests at this instant, by what its own users leave and what is up."""
+
+    cpus_milli: int
+    memory_bytes: int
+    device_count: int = 0
+
+
+@dataclass(frozen=True)
 class Observed:
     """What an engine sees of one attempt. Meters are cumulative; `cause` is a `CauseWord`.
 
     `state` is pending, running or over. `ran_ms` counts on a monotonic clock from the moment the
-    program was started to the moment its last process was gone.
+    program was started to the moment its last process was gone. `site_ms` is what the site's own
+    accounting says it ran, 0 where there is none yet. `expected_start_at` is the site's own word
+    for what is pending. `node` is where it runs, `image` the digest of what it ran in.
     """
 
     lease: str
@@ -42,6 +53,10 @@ class Observed:
     cpu_ms: int = 0
     memory_peak_bytes: int = 0
     detail: str = ""
+    site_ms: int = 0
+    expected_start_at: int = 0
+    node: str = ""
+    image: str = ""
 
 
 class Engine(Protocol):
@@ -49,6 +64,12 @@ class Engine(Protocol):
 
     def facts(self) -> EngineFacts:
         """Return what the pool is and what it enforces."""
+
+    def room(self) -> Room | None:
+        """Return what there is for guests now; None where nobody but us uses the pool."""
+
+    def waits(self) -> dict[str, int]:
+        """Return in how many seconds a task would start, by node; empty where at once."""
 
     def folder(self, lease: str, token: int) -> Path:
         """Return the attempt's folder: `work/` is the job's working folder, `log` its output."""
@@ -79,3 +100,9 @@ class Engine(Protocol):
 
     def forget(self, lease: str, token: int) -> None:
         """Remove what is left of an attempt that is over; a running one is left alone."""
+
+    def listen(self) -> None:
+        """Hear of changes at once, unless another engine of this folder does."""
+
+    def close(self) -> None:
+        """Let go of the engine; what runs, runs on."""

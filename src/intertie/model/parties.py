@@ -80,7 +80,11 @@ class AgentKey:
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What an agent says of one node. `device_class` is empty where there is none."""
+    """What an agent says of one node. `device_class` is empty where there is none.
+
+    Where the site's own scheduler picks machines it is a group of `machine_count` like ones; its
+    sizes are their sums, and a task must fit one of them.
+    """
 
     name: str
     cpus_milli: int
@@ -88,6 +92,7 @@ class NodeFacts:
     disk_bytes: int
     device_class: str = ""
     device_count: int = 0
+    machine_count: int = 1
 
 
 @dataclass(frozen=True)

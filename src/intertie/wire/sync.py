@@ -31,7 +31,7 @@ CauseWord = Literal[
 
 
 class NodeBody(Message):
-    """One node of a pool."""
+    """One node of a pool, or a group of `machine_count` like machines with these sums of sizes."""
 
     name: str
     cpus_milli: Annotated[int, Field(gt=0)]
@@ -39,6 +39,7 @@ class NodeBody(Message):
     disk_bytes: Annotated[int, Field(ge=0)]
     device_class: str = ""
     device_count: Annotated[int, Field(ge=0)] = 0
+    machine_count: Annotated[int, Field(gt=0)] = 1
 
 
 class StackBody(Message):
@@ -152,6 +153,10 @@ class LeaseObservation(Message):
     memory_peak_bytes: Whole = 0
     files: list[FileBody] = []
     detail: Annotated[str, Field(max_length=2000)] = ""
+    site_ms: Annotated[Whole, Field(description="by the site's own accounting; 0: none")] = 0
+    expected_start_at: Annotated[Whole, Field(description="by the site's own queue")] = 0
+    node: Annotated[str, Field(max_length=200, description="where the site put it")] = ""
+    image: Annotated[str, Field(max_length=200, description="digest of its image")] = ""
 
 
 class Decline(Message):
@@ -167,7 +172,11 @@ class OwnerState(Message):
 
     lent_cpus_milli: Whole
     lent_memory_bytes: Whole
+    lent_device_count: Whole | None = None
     is_draining: bool = False
+    waits_s: Annotated[
+        dict[str, Whole], Field(description="until a task would start, by node")
+    ] = {}
 
 
 class Sync(Message):

@@ -17,7 +17,8 @@ from intertie.engines.fake.attempts import (
     observed,
     told_to_stop,
 )
-from intertie.engines.protocol import EngineFacts, Observed
+from intertie.engines.protocol import EngineFacts, Observed, Room
+from intertie.engines.registry import EngineSettings
 from intertie.model.parties import NodeFacts
 from intertie.model.units import MILLI
 from intertie.wire.sync import LeaseBody
@@ -58,6 +59,12 @@ class FakeEngine:
 
     def facts(self) -> EngineFacts:
         return EngineFacts("fake", self.settings.nodes, (), ("sandbox", "network_off"), ())
+
+    def room(self) -> Room | None:
+        return None
+
+    def waits(self) -> dict[str, int]:
+        return {}
 
     def folder(self, lease: str, token: int) -> Path:
         return self.settings.folder / f"{lease}-{token}"
@@ -151,3 +158,17 @@ class FakeEngine:
         new.write_text(json.dumps(asdict(each)), encoding="utf-8")
         new.replace(folder / "spec.json")
         self._changed.notify_all()
+
+
+def open_engine(own: EngineSettings) -> FakeEngine:
+    """Return an engine that pretends to be one machine of the sizes in the settings."""
+    told = dict(own.table)
+    score = int(told.pop("score_millionths", 1_000_000))
+    startup_ms = int(told.pop("startup_ms", 0))
+    if told:
+        raise ValueError(
+            f"{sorted(told)[0]}: no such setting; there is score_millionths, startup_ms"
+        )
+    sizes = (own.cpus_milli or 8000, own.memory_bytes or 16 << 30, own.disk_bytes or 100 << 30)
+    node = NodeFacts("fake", *sizes)
+    return FakeEngine(FakeSettings(own.folder, (node,), score, startup_ms))

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intertie.engines.host import attempts, facts, limits, sandbox, seccomp
-from intertie.engines.host.procfs import boot_ms, write_new
-from intertie.engines.host.status import poke
-from intertie.engines.protocol import EngineFacts, EngineUnavailable, Observed
+from intertie.engines.host import facts, limits, sandbox, seccomp
+from intertie.engines.protocol import EngineFacts, EngineUnavailable, Observed, Room
+from intertie.engines.registry import EngineSettings
+from intertie.engines.shim import attempts
+from intertie.engines.shim.procfs import boot_ms, write_new
+from intertie.engines.shim.status import poke
 from intertie.wire.sync import LeaseBody
 
-SHIM = Path(__file__).with_name("shim.py")
+SHIM = Path(attempts.__file__).with_name("__main__.py")
 VARIABLE = re.compile(r"^[A-Za-z_]\w*$", re.ASCII)
 
 
@@ -71,6 +73,12 @@ class HostEngine:
             abilities = ("sandbox", "network_off", *abilities)
         missing = tuple(word for word in facts.ALL_ABILITIES if word not in abilities)
         return EngineFacts("host", (node,), facts.stacks(self.bubblewrap), abilities, missing)
+
+    def room(self) -> Room | None:
+        return None
+
+    def waits(self) -> dict[str, int]:
+        return {}
 
     def folder(self, lease: str, token: int) -> Path:
         return self.root / attempts.name_of(lease, token)
@@ -282,3 +290,22 @@ def _remove_tree(folder: Path) -> None:
             if not path.is_symlink():  # a job may have shut its own folders, and laid traps
                 path.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_engine(own: EngineSettings) -> HostEngine:
+    """Return the engine for an owner's settings; it has no table of its own."""
+    if own.table:
+        raise ValueError(f"{sorted(own.table)[0]}: no such setting of the host engine; remove it")
+    return HostEngine(
+        HostSettings(
+            folder=own.folder,
+            cpus_milli=own.cpus_milli,
+            memory_bytes=own.memory_bytes,
+            disk_bytes=own.disk_bytes,
+            speed_percent=own.speed_percent,
+            log_bytes_max=own.log_bytes_max,
+            grace_s=own.grace_s,
+            is_sandboxed=own.is_sandboxed,
+            is_limited=own.is_limited,
+        )
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intertie.engines.host.procfs import remove_group
+from intertie.engines.shim.procfs import remove_group
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 TOP = "intertie"

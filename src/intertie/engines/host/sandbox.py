@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from intertie.engines.host.procfs import write_new
+from intertie.engines.shim.procfs import write_new
 
 PYTHON_HOME = "/opt/intertie/python"  # where jobs see the agent's virtual environment
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"

@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from intertie.engines.host.procfs import boot_id, ticks_of
+from intertie.engines.shim.procfs import boot_id, ticks_of
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from intertie.engines.host.procfs import descendants, read_text, stat_fields
+from intertie.engines.shim.procfs import descendants, read_text, stat_fields
 
 
 class Meters:

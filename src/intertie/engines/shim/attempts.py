@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from intertie.engines.host.procfs import boot_id, is_alive, remove_group, write_new
-from intertie.engines.host.status import Status
 from intertie.engines.protocol import Observed
+from intertie.engines.shim.procfs import boot_id, is_alive, remove_group, write_new
+from intertie.engines.shim.status import Status
 
 NAME = re.compile(r"^([\w.]+(?:-[\w.]+)*)-(\d+)$", re.ASCII)
 

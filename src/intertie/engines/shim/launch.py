@@ -9,9 +9,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from intertie.engines.host.meters import Meters
-from intertie.engines.host.output import Log
-from intertie.engines.host.procfs import (
+from intertie.engines.shim.meters import Meters
+from intertie.engines.shim.output import Log
+from intertie.engines.shim.procfs import (
     boot_ms,
     descendants,
     disk_bytes,
@@ -22,7 +22,7 @@ from intertie.engines.host.procfs import (
     ticks_of,
     write_text,
 )
-from intertie.engines.host.status import Status
+from intertie.engines.shim.status import Status
 
 TICK_S = 1.0
 PR_SET_PDEATHSIG = 1
