@@ -68,6 +68,16 @@ def test_a_refusal_is_raised_with_its_reason_and_its_way_out() -> None:
     assert "Raise the budget." in str(caught.value)
 
 
+@pytest.mark.parametrize(("status", "code"), [(503, "network_busy"), (429, "asks_too_fast")])
+def test_a_network_that_is_busy_is_unreachable_for_now_and_says_why(status: int, code: str) -> None:
+    refusal = {"code": code, "values": {}, "text": "Too much at once."}
+    answers = Answers().on("POST", "jobs", problem(status, "unavailable", refusal=refusal))
+    with pytest.raises(Unreachable, match="Too much at once") as caught:
+        answers.client().submit(SPEC)
+    assert caught.value.refusal is not None
+    assert caught.value.refusal.code == code
+
+
 def test_an_answer_that_is_no_problem_document_still_says_its_status() -> None:
     answers = Answers().on("GET", "me", httpx.Response(418, html="<p>teapot</p>"))
     with pytest.raises(BadInput, match="HTTP 418 with text/html"):

@@ -75,14 +75,14 @@ class WaitTimeout(IntertieError):
 
 def error_of(problem: Problem) -> IntertieError:
     """Return the named error for a problem."""
+    if problem.status in (0, 429, 502, 503, 504):
+        return Unreachable(problem)
     if problem.refusal is not None:
         return Refused(problem)
     if problem.status in (401, 403):
         return NoAccess(problem)
     if problem.status == 404:
         return NotFound(problem)
-    if problem.status in (0, 429, 502, 503, 504):
-        return Unreachable(problem)
     if 400 <= problem.status < 500:
         return BadInput(problem)
     return IntertieError(problem)
