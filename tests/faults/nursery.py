@@ -85,6 +85,8 @@ class Nursery:
             with self._changed:
                 if what == "started":
                     self._pids[key] = value
+                    # Its number may have been another's, of whom nobody asked for the last news.
+                    self._told.pop(value, None)
                 else:
                     self._told[key].append((what, value))
                 self._changed.notify_all()
