@@ -3,11 +3,41 @@
 # missing and what will do without it. Never fails: each of them is optional.
 set -uo pipefail
 
-declare -A command_of=([bubblewrap]=bwrap [chromium]=chromium [postgresql]=initdb)
+declare -A command_of=(
+    [bubblewrap]=bwrap
+    [busybox]=busybox
+    [chromium]=chromium
+    [containerd]=containerd
+    [containernetworking-plugins]=/usr/lib/cni/bridge
+    [etcd-server]=etcd
+    [memcached]=memcached
+    [mariadb-server]=mariadbd
+    [munge]=munged
+    [podman]=podman
+    [postgresql]=initdb
+    [runc]=runc
+    [slurm-client]=sbatch
+    [slurmctld]=slurmctld
+    [slurmd]=slurmd
+    [slurmdbd]=slurmdbd
+)
 declare -A without=(
+    [busybox]="the Kubernetes and container tests are skipped"
+    [containerd]="the Kubernetes tests are skipped"
+    [containernetworking-plugins]="the Kubernetes tests are skipped"
+    [etcd-server]="the Kubernetes tests are skipped"
+    [runc]="the Kubernetes tests are skipped"
     [bubblewrap]="tasks run without a sandbox"
     [chromium]="the console's browser test is skipped"
+    [memcached]="the tests on S3 are skipped"
+    [podman]="the container tests are skipped"
     [postgresql]="the tests on PostgreSQL are skipped"
+    [munge]="the tests on Slurm are skipped"
+    [slurmctld]="the tests on Slurm are skipped"
+    [slurmd]="the tests on Slurm are skipped"
+    [slurm-client]="the tests on Slurm are skipped"
+    [slurmdbd]="the tests of Slurm's accounting are skipped"
+    [mariadb-server]="the tests of Slurm's accounting are skipped"
 )
 
 # Debian keeps PostgreSQL's own programs out of PATH, one folder for each version.

@@ -5,11 +5,13 @@ import signal
 import tarfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
 
 from intertie.agent import owner
+from intertie.agent.windows import DAYS
 from intertie.wire.sync import LeaseObservation, ResumeFile
 from tests.agent.agents import AgentProcess
 from tests.agent.network import Network
@@ -361,6 +363,46 @@ def test_the_owner_takes_back_what_was_lent(network: Network, agent: AgentProces
     assert network.seen["lease-0001"].state == network.seen["lease-0002"].state == "running"
     owner.release(agent.folder)
     network.until(lambda: network.owner.lent_cpus_milli == 4000, "all is lent again")
+
+
+def test_outside_its_windows_it_lends_nothing_and_takes_nobody(
+    network: Network, make_agent: MakeAgent
+) -> None:
+    elsewhen = DAYS[(datetime.now(UTC).weekday() + 3) % 7]
+    make_agent(lend=[elsewhen], time_zone="UTC")
+    network.until(lambda: network.owner is not None, "it speaks")
+    assert (network.owner.lent_cpus_milli, network.owner.lent_memory_bytes) == (0, 0)
+    assert network.pool is not None
+    assert network.pool.terms.lent_cpus_milli == 4000  # the terms are what it ever lends
+    network.want(LEASE, a_body("true"))
+    network.until(lambda: network.declined.get(LEASE) == "owner_reclaimed", "it is declined")
+
+
+def test_an_agent_that_leaves_says_so_and_takes_nothing_new(
+    network: Network, agent: AgentProcess
+) -> None:
+    network.want(LEASE, a_body("sleep", "60"))
+    network.until_state(LEASE, "running")
+    owner.leave(agent.folder)
+    network.until(lambda: network.owner.is_draining, "the network is told")
+    network.want("lease-0002", a_body("true"))
+    network.until(lambda: network.declined.get("lease-0002") == "pool_draining", "it is declined")
+    assert network.seen[LEASE].state == "running"
+    owner.release(agent.folder)
+    network.until(lambda: not network.owner.is_draining, "it stays after all")
+
+
+def test_another_engine_is_spoken_for_in_the_same_way(
+    network: Network, make_agent: MakeAgent
+) -> None:
+    make_agent(engine="fake", score="2.5")
+    network.until(lambda: network.syncs, "a first sync")
+    assert network.pool is not None
+    assert network.pool.engine == "fake"
+    [score] = network.pool.scores
+    assert (score.millionths, score.source) == (2_500_000, "declared")
+    network.want(LEASE, a_body("true"))
+    assert network.until_state(LEASE, "ended").cause == "exited"
 
 
 def test_an_enrol_token_that_is_unknown_ends_the_agent(

@@ -1,6 +1,7 @@
 """The agent's small parts: settings, journal, owner, policy, score."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,16 @@ import pytest
 from intertie.agent import network_clock, owner
 from intertie.agent.benchmark import measured_score, score_of
 from intertie.agent.book import Book, Record
-from intertie.agent.joining import host_settings
+from intertie.agent.joining import engine_settings, open_engine, score
 from intertie.agent.journal import Journal
 from intertie.agent.key import load_key
 from intertie.agent.network_clock import NetworkClock
-from intertie.agent.owner import Lent
-from intertie.agent.policy import to_reclaim, why_not
-from intertie.agent.settings import AgentSettings, SettingsError, read_settings
+from intertie.agent.owner import Lent, Reclaim
+from intertie.agent.policy import Guests, to_reclaim, why_not
+from intertie.agent.settings import AgentSettings, Raw, SettingsError, read_settings, with_keys
 from intertie.catalogue.profiles import read_profile
 from intertie.engines.host.engine import HostEngine, HostSettings
+from intertie.model.parties import Score
 from intertie.wire.sync import LeaseObservation
 from tests.engines.hosting import a_body
 
@@ -43,6 +45,15 @@ def test_settings_are_read_in_the_units_people_write(tmp_path: Path) -> None:
         (GOOD + 'lent_memory = "much"\n', "lent_memory", "512MiB"),
         (GOOD.replace("http:", "ftp:"), "network", "http"),
         ("network = ", "a.toml", "not TOML"),
+        (GOOD + 'engine = "condor"\n', "engine", "there is fake, host"),
+        (GOOD + "[slurm]\npartition = 1\n", "[slurm]", 'set engine = "slurm"'),
+        (GOOD + 'lend = ["22:00-08:00"]\n', "time_zone", "add a line such as"),
+        (GOOD + 'lend = ["10pm"]\ntime_zone = "UTC"\n', "lend", '"22:00-08:00"'),
+        (GOOD + 'time_zone = "Mars"\n', "time_zone", "Asia/Shanghai"),
+        (GOOD + 'projects = ["a"]\nnot_projects = ["a"]\n', "not_projects", "take it out"),
+        (GOOD + 'fingerprint = "sha256:12"\n', "fingerprint", "64 hexadecimal digits"),
+        (GOOD + 'score = "fast"\n', "score", "write an amount"),
+        (GOOD + "lent_devices = -1\n", "lent_devices", "greater than or equal to 0"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_fix(
@@ -58,6 +69,47 @@ def test_a_wrong_setting_is_named_with_its_fix(
 def test_settings_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml"):
         read_settings(tmp_path / "none.toml")
+
+
+def test_the_owner_s_whole_policy_stands_in_one_file(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        GOOD
+        + 'engine = "fake"\nscore = "1.5"\nlend = ["22:00-08:00", "sat-sun"]\n'
+        + 'time_zone = "Asia/Shanghai"\nlent_devices = 0\nprojects = ["bio"]\n'
+        + 'not_projects = ["ads"]\nown_first = "lab"\ngrace = "5m"\n[fake]\nstartup_ms = 9\n'
+    )
+    read = read_settings(tmp_path / "a.toml")
+    assert (read.engine, read.table, read.score_millionths) == (
+        "fake",
+        {"startup_ms": 9},
+        1_500_000,
+    )
+    assert (read.lent_devices, len(read.windows.each)) == (0, 2)
+    assert [read.guests.admit(name) for name in ("bio", "ads", "math")] == [True, False, False]
+
+
+def test_a_wrong_key_in_the_engine_s_table_is_named_with_its_fix(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(GOOD + 'engine = "fake"\n[fake]\nspeed = 9\n')
+    with pytest.raises(SettingsError, match=r"\[fake\] speed: .*there is score_millionths"):
+        open_engine(read_settings(tmp_path / "a.toml"))
+
+
+def test_other_engines_than_the_host_declare_their_score(tmp_path: Path) -> None:
+    settings = AgentSettings("http://127.0.0.1:1", tmp_path, "lab", engine="fake")
+    assert score(settings) == Score("cpu@1", 1_000_000, "declared")
+    assert score(replace(settings, score_millionths=7)) == Score("cpu@1", 7, "declared")
+
+
+def test_keys_are_set_in_a_settings_file_and_the_rest_stays(tmp_path: Path) -> None:
+    before = '# mine\npool = "a"\n\n[slurm]\npool = "inner"\n'
+    after = with_keys(before, {"pool": "b", "price": "1"})
+    assert after == '# mine\npool = "b"\nprice = "1"\n\n[slurm]\npool = "inner"\n'
+    assert with_keys(after, {"pool": "b"}) == after
+    assert with_keys("", {"a": "é", "b": 1}) == 'a = "é"\nb = 1\n'
+    url = {"url": Raw.of("http://x"), "n": Raw.of("{ a = 1 }")}
+    inner = with_keys(after, url, "ray")
+    assert inner == after + '\n[ray]\nurl = "http://x"\nn = { a = 1 }\n'
+    assert with_keys(inner, {"pool": "c"}, "slurm") == inner.replace('"inner"', '"c"')
 
 
 def test_the_key_stays_the_same_and_stays_private(tmp_path: Path) -> None:
@@ -84,7 +136,8 @@ def test_a_journal_survives_a_cut_at_any_byte(tmp_path: Path) -> None:
         assert len(later.records) == min(2, entries + (whole[size : size + 1] == b"\n"))
         later.load()
         later.journal.close()
-    assert [e["kind"] for e in Journal(tmp_path / "j").read()][:1] == ["taken"]
+    (tmp_path / "j").write_bytes(whole[:-20])  # what was being written last is not there
+    assert [e["kind"] for e in Journal(tmp_path / "j").read()] == ["taken", "taken", "stop"]
 
 
 def test_a_loaded_book_is_the_book_that_was_written(tmp_path: Path) -> None:
@@ -133,7 +186,7 @@ def test_the_last_ends_stay_in_the_book_after_the_network_has_booked_them(
 
 def test_the_owner_s_grace_is_the_grace_of_stops_that_nobody_ordered(tmp_path: Path) -> None:
     settings = AgentSettings("http://127.0.0.1:1", tmp_path, "lab", grace_s=17)
-    assert host_settings(settings).grace_s == 17
+    assert engine_settings(settings).grace_s == 17
 
 
 def test_the_network_s_clock_is_known_by_its_fastest_answer(
@@ -155,29 +208,39 @@ def test_the_network_s_clock_is_known_by_its_fastest_answer(
     assert clock.left_ms(5) == 0
 
 
-def test_the_owner_lends_less_until_an_instant_or_a_release(tmp_path: Path) -> None:
-    terms = Lent(4000, 1 << 30)
-    assert owner.read_lent(tmp_path, terms, 0) == terms
+def test_the_owner_s_order_is_kept_in_a_file_until_it_is_released(tmp_path: Path) -> None:
+    assert owner.read_reclaim(tmp_path) is None
     owner.reclaim(tmp_path, cpus_milli=1000, seconds=3600)
-    lent = owner.read_lent(tmp_path, terms, 0)
-    assert (lent.cpus_milli, lent.memory_bytes) == (1000, 1 << 28)
-    assert lent.reclaimed_at > 0
-    assert owner.read_lent(tmp_path, terms, 2**50) == terms
+    order = owner.read_reclaim(tmp_path)
+    assert order is not None
+    assert (order.cpus_milli, order.memory_bytes) == (1000, None)
+    assert order.until is not None
     owner.reclaim(tmp_path, cpus_milli=9000)
-    assert owner.read_lent(tmp_path, terms, 2**50).cpus_milli == 4000
+    assert owner.read_reclaim(tmp_path) == Reclaim(9000)
     owner.release(tmp_path)
-    assert owner.read_lent(tmp_path, terms, 0) == terms
+    assert owner.read_reclaim(tmp_path) is None
     (tmp_path / "owner.json").write_text('{"lent_cpus_milli": "all"}')
-    assert owner.read_lent(tmp_path, terms, 0) == terms
+    assert owner.read_reclaim(tmp_path) is None
 
 
 def test_a_no_names_its_reason() -> None:
     body, lent = a_body("true", requires=["sandbox"]), Lent(1000, 1 << 30)
-    assert why_not(body, [], lent, ("sandbox",), ()) == ""
-    assert why_not(body, [], lent, (), ()) == "not_enforced"
-    assert why_not(body, [], lent, ("sandbox",), ("other",)) == "provider_does_not_admit"
-    assert why_not(body, [body], lent, ("sandbox",), ()) == "pool_full"
-    assert why_not(body, [body], Lent(1000, 1 << 30, 5), ("sandbox",), ()) == "owner_reclaimed"
+    everyone = Guests()
+    assert why_not(body, [], lent, ("sandbox",), everyone) == ""
+    assert why_not(body, [], lent, (), everyone) == "not_enforced"
+    for guests in (Guests(("other",)), Guests(refused=(body.project,))):
+        assert why_not(body, [], lent, ("sandbox",), guests) == "provider_does_not_admit"
+    assert why_not(body, [body], lent, ("sandbox",), everyone) == "pool_full"
+    held_back = Lent(1000, 1 << 30, is_reclaimed=True)
+    assert why_not(body, [body], held_back, ("sandbox",), everyone) == "owner_reclaimed"
+    leaving = Lent(1000, 1 << 30, is_draining=True)
+    assert why_not(body, [], leaving, ("sandbox",), everyone) == "pool_draining"
+
+
+def test_devices_that_are_lent_are_counted_too() -> None:
+    body, lent = a_body("true", device_count=2), Lent(9000, 1 << 40, device_count=3)
+    assert why_not(body, [], lent, (), Guests()) == ""
+    assert why_not(body, [body], lent, (), Guests()) == "pool_full"
 
 
 def test_reclaim_takes_the_latest_first() -> None:

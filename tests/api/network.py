@@ -24,6 +24,7 @@ from intertie.model.parties import Pool
 from intertie.model.policy import Policy
 from intertie.model.units import GIB, MICRO
 from intertie.store import reading
+from intertie.store.blobs import Blobs
 from intertie.wire.digest import observation_digest
 
 PATIENCE_S = 30.0
@@ -241,7 +242,10 @@ def wait_until(is_so: Callable[[], object]) -> None:
 
 @contextmanager
 def running_network(
-    data: Path, policy: Policy | None = None, database: str | None = None
+    data: Path,
+    policy: Policy | None = None,
+    database: str | None = None,
+    blobs: Blobs | None = None,
 ) -> Iterator[Network]:
     """Yield a network with a decider and a door; both are gone afterwards."""
     # Where tests share a machine with others, rounds may be late without anything being wrong.
@@ -253,7 +257,7 @@ def running_network(
     decider = threading.Thread(target=run, args=(engine, decider_wake, should_stop), name="decider")
     decider.start()
     door_wake = Wake(data, "door", engine)
-    server = DoorServer(create_app(engine, door_wake, data))
+    server = DoorServer(create_app(engine, door_wake, data, blobs))
     door = threading.Thread(target=server.run)
     door.start()
 

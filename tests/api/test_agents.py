@@ -119,3 +119,37 @@ def test_a_lease_that_the_network_never_made_is_not_stopped(lab: Agent) -> None:
 def test_a_stranger_agent_is_not_found(network: Network) -> None:
     agent = Agent(network, "nobody", id="agent-zzzz")
     assert agent.sync().status_code == 404
+
+
+def test_an_agent_that_has_left_is_let_in_no_more_and_its_name_is_free(network: Network) -> None:
+    provider = network.provider("mover")
+    agent = Agent(network, "van")
+    agent.enrol(provider.enrol_token)
+    agent.open()
+    assert agent.sync().status_code == 200
+    left = agent.post(f"/agents/{agent.id}/leave", {})
+    assert (left.status_code, left.json()) == (200, {"agent": agent.id})
+    assert agent.post(f"/agents/{agent.id}/leave", {}).status_code in (200, 410)  # it may be lost
+    late = [
+        agent.post(f"/agents/{agent.id}/sessions", {"pool": pool_body("van")}),
+        agent.sync(),
+    ]
+    assert [(each.status_code, each.json()["code"]) for each in late] == [(410, "agent_left")] * 2
+    token = provider.http.post(f"/providers/{provider.id}/enrol-tokens").json()["enrol_token"]
+    again = Agent(network, "van")
+    again.enrol(token)
+    assert again.id != agent.id
+    again.open()
+    assert again.sync().status_code == 200
+
+
+def test_an_agent_whose_lease_runs_cannot_leave(network: Network) -> None:
+    agent = network.pool("stayer")
+    project = network.project("hiker")
+    project.submit(providers=["stayer"])
+    [lease] = agent.take()
+    agent.run(lease)
+    refused = agent.post(f"/agents/{agent.id}/leave", {})
+    assert (refused.status_code, refused.json()["refusal"]["code"]) == (409, "leases_left")
+    agent.end(lease)
+    wait_until(lambda: agent.post(f"/agents/{agent.id}/leave", {}).status_code in (200, 410))

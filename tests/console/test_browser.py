@@ -64,6 +64,7 @@ def test_no_page_opens_before_signing_in(console: Console, open_page: Open) -> N
         "/ledger",
         "/projects",
         "/operations",
+        "/join",
     ):
         page.goto(f"{console.url}{path}")
         assert page.url == f"{console.url}/sign-in"
@@ -274,6 +275,37 @@ def test_operator_and_provider_see_what_is_theirs(console: Console, open_page: O
     expect(provider.get_by_role("columnheader", name="Earned (credits)")).to_be_visible()
     for link in ("Jobs", "New job", "Projects"):
         expect(provider.get_by_role("link", name=link, exact=True)).to_have_count(0)
+
+
+def test_a_provider_is_given_the_one_command_with_which_a_machine_joins(
+    console: Console, open_page: Open
+) -> None:
+    page = console.sign_in(open_page(), "lab")
+    page.get_by_role("link", name="Join", exact=True).click()
+    expect(heading(page, "Join the network")).to_be_visible()
+    tokens = set()
+    for _ in range(2):
+        page.get_by_role("button", name="Make a join line").click()
+        line = page.locator("code").filter(has_not_text=next(iter(tokens), "no token yet"))
+        expect(line).to_contain_text(f"intertie join {console.url} --token itk_enrol_")
+        tokens.add(line.inner_text().split("--token ")[1].strip())
+    assert len(tokens) == 2, "each line has a token of its own"
+    assert "token" not in page.url
+
+
+def test_an_operator_makes_a_join_line_for_the_provider_that_is_chosen(
+    console: Console, open_page: Open
+) -> None:
+    page = console.sign_in(open_page("zh-CN"), "operator")
+    page.goto(f"{console.url}/join")
+    button = page.get_by_role("button", name="生成接入命令")
+    expect(button).to_be_disabled()
+    page.get_by_role("combobox").click()
+    page.get_by_role("option", name="lab").click()
+    button.click()
+    expect(page.locator("code")).to_contain_text("--token itk_enrol_")
+    mine = console.sign_in(open_page(), "alpha")
+    expect(mine.get_by_role("link", name="Join", exact=True)).to_have_count(0)
 
 
 def test_no_page_is_wider_than_a_telephone(console: Console, open_page: Open) -> None:

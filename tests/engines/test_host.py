@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import uuid
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ def enforces(engine: HostEngine, ability: str) -> bool:
 
 def test_it_says_what_it_enforces_and_what_jobs_find_installed(engine: HostEngine) -> None:
     facts = engine.facts()
-    assert sorted((*facts.abilities, *facts.not_enforced)) == sorted(ALL_ABILITIES)
+    assert not set(facts.abilities) & set(facts.not_enforced)
+    assert set(ALL_ABILITIES) - set(facts.abilities) == set(facts.not_enforced)
     stacks = {stack.name: stack.version for stack in facts.software}
     told = run(engine, a_body("python3", "-c", "import sys; print(sys.version.split()[0])"))
     assert told.exit_code == 0
@@ -259,9 +261,9 @@ def test_the_network_is_off_unless_asked(tmp_path: Path) -> None:
     with an_engine(tmp_path / "pool") as engine:
         run(engine, a_body("python3", "-c", code), token=1)
         run(engine, a_body("python3", "-c", code, network=True), token=2)
-        here = len(__import__("socket").if_nameindex())
-        assert int(log_of(engine, 2)) == here
-        assert int(log_of(engine, 1)) == (1 if enforces(engine, "network_off") else here)
+        online, offline = int(log_of(engine, 2)), int(log_of(engine, 1))
+        assert online > 1 or len(socket.if_nameindex()) == 1
+        assert offline == 1 or not enforces(engine, "network_off")
 
 
 def test_other_peoples_files_and_processes_are_not_seen(tmp_path: Path) -> None:
@@ -367,7 +369,7 @@ def test_a_running_attempt_is_not_forgotten(engine: HostEngine) -> None:
 
 def test_without_limits_and_sandbox_it_says_so_and_runs(tmp_path: Path) -> None:
     with an_engine(tmp_path / "pool", is_sandboxed=False, is_limited=False) as engine:
-        assert engine.facts().abilities == ()
+        assert not set(engine.facts().abilities) & set(ALL_ABILITIES)
         seen = run(engine, a_body(sys.executable, "-c", "sum(i * i for i in range(3_000_000))"))
         assert seen.exit_code == 0
         assert seen.cpu_ms > 0

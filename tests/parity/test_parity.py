@@ -72,7 +72,7 @@ def test_one_constant_of_the_kernel_moves_both_the_live_decision_and_the_replay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recording = a_busy_run().recording
-    other = kernel_with("free[node, 0] < best_free", "free[node, 0] > best_free")
+    other = kernel_with("free[node, 0]) >= (best_wait", "free[node, 0]) <= (best_wait")
     monkeypatch.setattr(placing, "fill", other)
     moved = a_busy_run().recording
     assert placements(moved) != placements(recording)

@@ -110,7 +110,7 @@ def _rooms(world: World) -> None:
                 assert table.value(number, f"held_{name}") == held, (owner, number, name)
     for pool in world.pools.rows():
         staying = [x for x in alive if x.pool == pool.id and x.state != LeaseState.STOPPING]
-        for name in ROOM[:2]:
+        for name in (*ROOM[:2], "device_count"):
             held = sum(getattr(lease, name) for lease in staying)
             assert world.pools.value(pool.id, f"staying_{name}") == held
         listed = [o.id for o in world.offers.rows() if o.pool == pool.id and not o.state]

@@ -17,7 +17,7 @@ from intertie.model.offer import Offer
 from intertie.model.parties import Node, Pool, PoolFacts
 from intertie.model.quote import QuoteTerms
 from intertie.model.refusal import Refusal
-from intertie.model.request import Request
+from intertie.model.request import Request, Resources
 from intertie.model.states import (
     NEXT,
     HoldState,
@@ -161,6 +161,7 @@ class Watch:
             held += [lease for lease in new if lease.pool == number]
             assert sum(x.cpus_milli for x in held) <= pool.lent_cpus_milli
             assert sum(x.memory_bytes for x in held) <= pool.lent_memory_bytes
+            assert sum(x.device_count for x in held) <= pool.lent_device_count
 
 
 def unmet(world: World, request: Request, job: Job, node: Node) -> str:
@@ -184,10 +185,11 @@ def unmet(world: World, request: Request, job: Job, node: Node) -> str:
         or (asked.stack in versions and satisfies(versions[asked.stack], asked.version)),
         "abilities": set(request.requires) <= set(facts.abilities),
         "online": pool.state == PoolState.ONLINE and not pool.is_draining,
-        "cpus": need.cpus_milli <= node.cpus_milli,
-        "memory": need.memory_bytes <= node.memory_bytes,
-        "disk": need.disk_bytes <= node.disk_bytes,
-        "devices": need.device_count <= node.device_count,
+        "cpus": need.cpus_milli * node.machine_count <= node.cpus_milli,
+        "memory": need.memory_bytes * node.machine_count <= node.memory_bytes,
+        "disk": need.disk_bytes * node.machine_count <= node.disk_bytes,
+        "devices": need.device_count * node.machine_count <= node.device_count,
+        "class": need.device_class in ("", facts.nodes[node.index].device_class),
     }
     return next((name for name, is_met in conditions.items() if not is_met), "")
 
@@ -238,13 +240,17 @@ def _price(world: World, job: Job, node: Node) -> Offer | None:
 def _units_milli(request: Request, world: World, node: Node) -> int:
     facts: PoolFacts = world.documents["pool", node.pool]
     need = request.resources
-    home = next(
-        n
-        for n in facts.nodes
-        if n.cpus_milli >= need.cpus_milli and n.memory_bytes >= need.memory_bytes
-    )
-    by_memory = -(-need.memory_bytes * home.cpus_milli // home.memory_bytes)
-    return max(need.cpus_milli, by_memory)
+    billed = []
+    for home in facts.nodes:
+        if need.device_class not in ("", home.device_class):
+            continue
+        if need.device_count > home.device_count:
+            continue
+        whole = home.device_count * 1000 or home.cpus_milli
+        by_cpus = -(-need.cpus_milli * whole // home.cpus_milli)
+        by_memory = -(-need.memory_bytes * whole // home.memory_bytes)
+        billed.append(max(by_cpus, by_memory, need.device_count * 1000))
+    return min(billed)
 
 
 def _is_within_limit(job: Job, request: Request, world: World, node: Node, price: Offer) -> bool:
@@ -287,6 +293,7 @@ def _room(world: World, request: Request, nodes: list[Node]) -> int:
             (node.cpus_milli - sum(x.cpus_milli for x in held)) // need.cpus_milli,
             (node.memory_bytes - sum(x.memory_bytes for x in held)) // need.memory_bytes,
             (node.disk_bytes - sum(x.disk_bytes for x in held)) // need.disk_bytes,
+            _devices_for(need, node.device_count, held),
         )
         by_pool[node.pool] = by_pool.get(node.pool, 0) + max(0, room)
     return sum(min(room, _lent_room(world, request, p)) for p, room in by_pool.items())
@@ -297,7 +304,12 @@ def _lent_room(world: World, request: Request, number: int) -> int:
     held = [x for x in world.leases.where(pool=number) if x.state in ALIVE]
     cpus = (pool.lent_cpus_milli - sum(x.cpus_milli for x in held)) // need.cpus_milli
     memory = (pool.lent_memory_bytes - sum(x.memory_bytes for x in held)) // need.memory_bytes
-    return max(0, min(cpus, memory))
+    return max(0, min(cpus, memory, _devices_for(need, pool.lent_device_count, held)))
+
+
+def _devices_for(need: Resources, has: int, held: list[Lease]) -> int:
+    left = has - sum(x.device_count for x in held)
+    return left // need.device_count if need.device_count else 1_000
 
 
 def _capacity(world: World) -> None:
@@ -308,6 +320,7 @@ def _capacity(world: World) -> None:
         assert sum(x.cpus_milli for x in here) <= node.cpus_milli, node
         assert sum(x.memory_bytes for x in here) <= node.memory_bytes, node
         assert sum(x.disk_bytes for x in here) <= node.disk_bytes, node
+        assert sum(x.device_count for x in here) <= node.device_count, node
     for pool in world.pools.rows():
         staying = [x for x in alive if x.pool == pool.id and x.state in STAYING]
         if pool.state in (PoolState.ONLINE, PoolState.DRAINING):
@@ -317,13 +330,15 @@ def _capacity(world: World) -> None:
 def _assert_within(pool: Pool, leases: list[Lease]) -> None:
     assert sum(x.cpus_milli for x in leases) <= pool.lent_cpus_milli, pool
     assert sum(x.memory_bytes for x in leases) <= pool.lent_memory_bytes, pool
+    assert sum(x.device_count for x in leases) <= pool.lent_device_count, pool
 
 
 def _holds(world: World) -> None:
     """A lease never outlives its hold, and a job's sums are those of its holds."""
     for lease in world.leases.rows():
         hold = world.holds.get(lease.id)
-        longest_ms = lease.until + lease.grace_s * 1000 - lease.placed_at
+        longest_ms = lease.until + lease.grace_s * 1000 - lease.placed_at - lease.waited_ms
+        assert lease.charged_ms <= max(0, longest_ms)
         if lease.state in ALIVE:
             most = cost_micro(longest_ms, lease.units_milli, lease.price_micro_per_unit_h)
             assert most <= hold.amount_micro, (lease, hold)

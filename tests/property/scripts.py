@@ -38,7 +38,10 @@ def some_pools() -> tuple[PoolFacts, ...]:
     """Three unlike pools: two nodes of which not all is lent, a slow cheap one, a far one."""
     lab = some_facts(
         name="lab",
-        nodes=(a_node(), a_node(name="n2")),
+        nodes=(
+            a_node(device_class="a100", device_count=2),
+            a_node(name="n2", device_class="t4", device_count=1),
+        ),
         terms=some_terms(lent_cpus_milli=3000, lent_memory_bytes=12 * GIB),
     )
     west = some_facts(
@@ -51,7 +54,8 @@ def some_pools() -> tuple[PoolFacts, ...]:
         name="night",
         region="us-west",
         country="US",
-        nodes=(a_node(cpus_milli=1000, memory_bytes=4 * GIB),),
+        # Two machines of half a core each, behind a site's own scheduler.
+        nodes=(a_node(cpus_milli=1000, memory_bytes=6 * GIB, machine_count=2),),
         scores=(Score("cpu@1", 900_000, "measured"),),
         terms=some_terms(
             price_micro_per_unit_h=250_000, lent_cpus_milli=1000, lent_memory_bytes=4 * GIB
@@ -84,9 +88,12 @@ requests = st.builds(
     checkpoint=st.sampled_from((None, Checkpoint("state", 1))),
     environment=st.sampled_from(PROGRAMS),
     resources=st.builds(
-        Resources,
+        lambda cpus_milli, memory_bytes, devices: Resources(
+            cpus_milli, memory_bytes, GIB, *devices
+        ),
         cpus_milli=st.sampled_from((1000, 500, 2000)),
         memory_bytes=st.sampled_from((GIB, 3 * GIB)),
+        devices=st.sampled_from((*(("", 0),) * 5, ("a100", 1), ("a100", 2), ("t4", 1))),
     ),
 )
 project = st.integers(0, len(PROJECTS) - 1)
@@ -94,6 +101,8 @@ pool = st.integers(0, len(POOLS) - 1)
 submits = st.builds(Act, st.just("submit"), project, requests)
 troubles = st.one_of(
     st.builds(Act, st.just("lend"), pool, st.sampled_from((0, 500, 1000, 2000, 3000))),
+    st.builds(Act, st.just("lend_devices"), pool, st.sampled_from((0, 1, 2, 3))),
+    st.builds(Act, st.just("queue"), pool, st.sampled_from((0, 5, 50, 200))),
     st.builds(Act, st.just("silence"), pool, st.sampled_from((True, True, False))),
     st.builds(Act, st.just("silence"), pool, st.just(True)),
     st.builds(Act, st.just("fault"), pool, st.sampled_from(("lose", "answer", "repeat", "delay"))),
@@ -176,6 +185,8 @@ class Life:
             agent = self.network.agents[number]
             agent.is_silent, agent.is_draining = False, False
             agent.lent_cpus_milli = facts.terms.lent_cpus_milli
+            agent.lent_device_count = facts.most_devices
+            agent.queue_ms, agent.waits_s = 0, {}
         for number in self.projects:
             self.network.ask("block", 0, {"project": number, "is_blocked": False})
         self._pass(0, 120)
@@ -218,6 +229,16 @@ class Life:
         most = self.facts[whom].terms.lent_cpus_milli
         self.network.agents[self.pools[whom]].lent_cpus_milli = min(cpus_milli, most)
 
+    def _lend_devices(self, whom: int, count: int) -> None:
+        most = self.facts[whom].most_devices
+        self.network.agents[self.pools[whom]].lent_device_count = min(count, most)
+
+    def _queue(self, whom: int, queue_s: int) -> None:
+        """From now on the site lets tasks wait, and says so of its first node."""
+        agent = self.network.agents[self.pools[whom]]
+        agent.queue_ms, agent.has_accounts = queue_s * 1000, queue_s > 0
+        agent.waits_s = {"n1": queue_s}
+
     def _drain(self, whom: int, is_draining: bool) -> None:
         self.network.agents[self.pools[whom]].is_draining = is_draining
 
@@ -232,6 +253,7 @@ class Life:
         agent = self.network.agents[self.pools[whom]]
         agent.is_silent, agent.is_draining = False, False
         agent.lent_cpus_milli = terms.lent_cpus_milli
+        agent.lent_device_count = facts.most_devices
         self.network.rejoin(self.pools[whom], self.facts[whom])
 
     def _fault(self, whom: int, fault: str) -> None:

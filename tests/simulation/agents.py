@@ -6,6 +6,7 @@ Only what touches the outside is replaced: the engine, the door, the journal's d
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from intertie.agent.door import Refused, Unreachable
 from intertie.agent.journal import Entry
 from intertie.agent.main import Agent, Stopped
 from intertie.agent.owner import Lent
+from intertie.agent.policy import Guests
 from intertie.agent.session import Session
 from intertie.api.problems import Wrong
 from intertie.control.waiting import Refused as NotGranted
@@ -222,7 +224,9 @@ class SimulatedAgent(Agent):
         clock = site.clock
         self.site = site
         self.settings: Any = SimpleNamespace(
-            grace_s=site.pool_body.terms.grace_s, projects=site.pool_body.terms.projects
+            grace_s=site.pool_body.terms.grace_s,
+            guests=Guests(tuple(site.pool_body.terms.projects)),
+            folder=Path("simulated agents have no folder"),
         )
         self.stopping: Any = Flag(clock)
         self.news: Any = Flag(clock)
@@ -277,6 +281,9 @@ class SimulatedAgent(Agent):
             self.fibers.append(self.site.clock.spawn(f"{self.agent} {name}", guarded))
 
     def _lent(self) -> Lent:
+        return self._will()
+
+    def _will(self, room: object = None) -> Lent:
         site = self.site
         share = site.lent_percent
         if share >= 100:

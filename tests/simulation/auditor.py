@@ -214,8 +214,10 @@ class Auditor:
             if hold is None:
                 self._wrong(f"lease {lease['id']} has no hold")
                 continue
-            ms = lease["until"] - lease["placed_at"] + offer["grace_s"] * 1000
-            if hold["amount_micro"] != cost(ms, lease["units_milli"], price):
+            ms = lease["until"] - lease["placed_at"] - lease["waited_ms"] + offer["grace_s"] * 1000
+            spare = hold["amount_micro"] - cost(ms, lease["units_milli"], price)
+            # What began late, after its site's queue, keeps what was held for its whole run.
+            if spare < 0 or (spare and not lease["waited_ms"]):
                 self._wrong(f"hold {hold['id']} is {hold['amount_micro']} for {ms} ms")
             if hold["posted_micro"] != lease["charged_micro"]:
                 self._wrong(f"hold {hold['id']} paid {hold['posted_micro']}: not what was charged")

@@ -84,7 +84,7 @@ def cost(ms: int, units_milli: int, price: int) -> int:
 
 def predict(meters: Meters, lease: Row, slice_ms: int) -> Predicted:
     """Return the charges of a lease that has ended: round(cumulative) - already charged."""
-    most_ms = lease["until"] + lease["grace_s"] * 1000 - lease["placed_at"]
+    most_ms = lease["until"] + lease["grace_s"] * 1000 - lease["placed_at"] - lease["waited_ms"]
     paid_ms = meters.paid_ms(most_ms)
     found = Predicted(paid_ms)
     charged = done = 0

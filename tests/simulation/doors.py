@@ -49,7 +49,7 @@ class Doors:
             network = reading.network_facts(connection)
         # What of `api.rounds.Rounds` an answer is made from: the last look at the store.
         self.shown = SimpleNamespace(
-            number=0, pools={}, incarnation=network.incarnation, heard=0, is_closed=False
+            number=0, pools={}, incarnation=network.incarnation, heard=0, is_closed=False, calls={}
         )
         self._door: Any = SimpleNamespace(
             engine=self.store.engine,

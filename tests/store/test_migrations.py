@@ -1,5 +1,6 @@
 """Migrations go forward and back with what the tables hold."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, Integer, LargeBinary, MetaData, Text, insert, inspect, select
+from sqlalchemy import Engine, Integer, LargeBinary, MetaData, Text, insert, inspect, select, update
 
 from intertie.control.bootstrap import open_network
+from intertie.model.parties import device_code
 from intertie.store import tables
 from intertie.store.database import migrate, open_database
 from intertie.store.versions import newest_version, version_of
@@ -78,6 +80,46 @@ def test_what_the_first_tables_hold_survives_every_migration_and_the_way_back(
     assert contents(engine) == first
     migrate(engine)
     assert contents(engine) == newest
+
+
+def test_device_classes_and_what_is_lent_are_known_after_an_upgrade_and_gone_after_the_way_back(
+    engine: Engine,
+) -> None:
+    migrate(engine, "base")
+    migrate(engine, "0003")
+    nodes = [{"device_class": "a100"}, {"device_class": ""}]
+    before = {"nodes": nodes, "terms": {"grace_s": 5}}
+    options = [{"pools": [{"pool": 7}]}]
+    known = MetaData()
+    known.reflect(engine)
+    node, pool, document = (known.tables[name] for name in ("node", "pool", "document"))
+    with engine.begin() as connection:
+        usual = {column.name: 0 for column in node.columns}
+        for index, devices in enumerate((8, 0)):
+            row = {"id": index + 1, "pool": 7, "index": index, "device_count": devices}
+            connection.execute(insert(node).values(**(usual | row)))
+        usual = {column.name: 0 for column in pool.columns}
+        connection.execute(insert(pool).values(**(usual | {"id": 7})))
+        for kind, body in (("pool", before), ("quote", {"options": options})):
+            row = {"kind": kind, "number": 7, "body": json.dumps(body)}
+            connection.execute(insert(document).values(**row))
+    migrate(engine)
+    newest = contents(engine)
+    assert sorted(row["device_class"] for row in newest["node"]) == [0, device_code("a100")]
+    assert {row["machine_count"] for row in newest["node"]} == {1}
+    assert [row["lent_device_count"] for row in newest["pool"]] == [8]
+    newer = {"nodes": [{**n, "machine_count": 2} for n in nodes]}
+    newer |= {"terms": {"grace_s": 5, "lent_device_count": 3}}
+    told = {"pool": newer, "quote": {"options": [{"pools": [{"pool": 7, "wait_s": 9}]}]}}
+    with engine.begin() as connection:
+        for kind, body in told.items():
+            changed = update(document).where(document.c.kind == kind)
+            connection.execute(changed.values(body=json.dumps(body)))
+        row = {"kind": "attempt", "number": 1, "body": "{}"}
+        connection.execute(insert(document).values(**row))
+    migrate(engine, "0003")
+    kept = {row["kind"]: json.loads(row["body"]) for row in contents(engine)["document"]}
+    assert kept == {"pool": before, "quote": {"options": options}}
 
 
 def fill(engine: Engine) -> None:

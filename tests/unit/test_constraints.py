@@ -33,7 +33,8 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"resources": Resources(disk_bytes=999 * GIB)}, "not_enough_disk", "less_disk"),
     ({"resources": Resources(device_count=1)}, "not_enough_devices", "fewer_devices"),
     ({"software": Software("ruby")}, "needs_software", "other_software_stack"),
-    ({"software": Software(image="x@sha256:0")}, "needs_software", "other_software_stack"),
+    ({"software": Software(image="x@sha256:0")}, "no_containers", "other_software_stack"),
+    ({"kind": "session"}, "no_sessions", "other_kind"),
     ({"software": Software(lock="0")}, "needs_software", "other_software_stack"),
     (
         {"resources": Resources(device_class="a", device_count=1)},

@@ -9,23 +9,27 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intertie.placement.fill import NO_TRADE, fill, has_room
+from intertie.placement.fill import NO_TRADE, fill, has_room, waits
 
 
 @dataclass(frozen=True)
 class Instance:
-    """What `fill` is given, as plain lists; `need`, `free` and `lent` by resource."""
+    """What `fill` is given, as plain lists; `need`, `free`, `whole` and `lent` by resource."""
 
     kin: list[int]
     count: list[int]
     budget: list[int]
     need: list[list[int]]
+    wants: list[int]
     rank: list[list[int]]
     hold: list[list[int]]
     use: list[int]
     is_gang: list[int]
     project: list[int]
     free: list[list[int]]
+    whole: list[list[int]]
+    node_class: list[int]
+    node_wait: list[int]
     node_pool: list[int]
     lent: list[list[int]]
     used: list[int]
@@ -87,18 +91,21 @@ class SlowFill:
             ]
             if not fitting:
                 return None
-            by_rank = [(rank[self.given.node_pool[n]], trial.free[n][0], n) for n in fitting]
-            _, _, node = min(by_rank)
+            node = min(fitting, key=lambda n: (rank[self.given.node_pool[n]], trial._order(n)))
             trial._take(job, node)
             chosen.append(node)
         return chosen
 
+    def _order(self, node: int) -> tuple[int, int, int, int]:
+        """Least wait, fewest devices free, fullest, first."""
+        return self.given.node_wait[node], self.free[node][-1], self.free[node][0], node
+
     def _has_room(self, job: int, node: int) -> bool:
-        pool = self.given.node_pool[node]
-        need = self._of_kin("need", job)
-        return all(
-            n <= f and n <= lent
-            for n, f, lent in zip(need, self.free[node], self.lent[pool], strict=True)
+        given, need, wants = self.given, self._of_kin("need", job), self._of_kin("wants", job)
+        limits = (self.free[node], self.lent[given.node_pool[node]], given.whole[node])
+        is_class = not wants or wants == given.node_class[node]
+        return is_class and all(
+            n <= most for limit in limits for n, most in zip(need, limit, strict=True)
         )
 
     def _take(self, job: int, node: int) -> None:
@@ -115,8 +122,12 @@ def arrays_of(given: Instance) -> dict[str, Any]:
     """Return an instance as the kernel takes it."""
     pools, resources = len(given.lent), len(given.lent[0])
     arrays = {name: np.array(value, np.int64) for name, value in vars(given).items()}
-    for name, width in (("need", resources), ("free", resources), ("rank", pools), ("hold", pools)):
-        arrays[name] = arrays[name].reshape(-1, width)
+    by_node = [arrays.pop(f"node_{name}") for name in ("pool", "class", "wait")]
+    arrays["traits"] = np.stack(by_node, axis=1)
+    for name in ("need", "free", "whole"):
+        arrays[name] = arrays[name].reshape(-1, resources)
+    for name in ("rank", "hold"):
+        arrays[name] = arrays[name].reshape(-1, pools)
     return arrays
 
 
@@ -128,17 +139,23 @@ def kernel(given: Instance) -> list[tuple[int, int]]:
 
 def an_instance(**known: list[object]) -> Instance:
     """One job of one task of 1 in both resources, one node of 2 in one pool that lends 2."""
+    nodes: int = len(known.get("free", [0]))
+    kins: int = len(known.get("need", [0]))
     usual: dict[str, list[object]] = {
         "kin": [0],
         "count": [1],
         "budget": [100],
         "need": [[1, 1]],
+        "wants": [0] * kins,
         "rank": [[0]],
         "hold": [[1]],
         "use": [1],
         "is_gang": [0],
         "project": [0],
         "free": [[2, 2]],
+        "whole": known.get("free", [[2, 2]]),
+        "node_class": [0] * nodes,
+        "node_wait": [0] * nodes,
         "node_pool": [0],
         "lent": [[2, 2]],
         "used": [0],
@@ -167,12 +184,16 @@ def instances(draw: st.DrawFn) -> Instance:
         count=ints(jobs, 0, 4),
         budget=ints(jobs, 0, 20),
         need=rows(kins, 3, 0, 4),
+        wants=ints(kins, 0, 2),
         rank=rows(kins, pools, NO_TRADE, 2),
         hold=rows(kins, pools, 0, 6),
         use=ints(kins, 1, 6),
         is_gang=ints(kins, 0, 1),
         project=ints(kins, 0, projects - 1),
         free=rows(nodes, 3, -1, 8),
+        whole=rows(nodes, 3, 1, 5),
+        node_class=ints(nodes, 0, 2),
+        node_wait=ints(nodes, 0, 2),
         node_pool=ints(nodes, 0, pools - 1),
         lent=rows(pools, 3, 0, 12),
         used=ints(projects, 0, 20),
@@ -201,12 +222,42 @@ def test_a_kin_has_room_where_its_slow_twin_finds_a_node_for_a_task_that_costs_n
     given: Instance,
 ) -> None:
     arrays = arrays_of(given)
-    found = has_room(*(arrays[name] for name in ("need", "rank", "free", "node_pool", "lent")))
+    named = ("need", "wants", "rank", "free", "whole", "traits", "lent")
+    found = has_room(*(arrays[name] for name in named))
     for kin in range(len(given.need)):
         alone = replace(
             given, kin=[kin], count=[1], budget=[0], hold=[[0] * len(given.lent)] * len(given.need)
         )
         assert found[kin] == bool(SlowFill(alone).run())
+
+
+@given(instances())
+def test_a_kin_waits_as_long_as_the_least_waiting_machine_that_could_hold_it(
+    given: Instance,
+) -> None:
+    arrays = arrays_of(given)
+    named = ("need", "wants", "whole", "traits")
+    found = waits(*(arrays[name] for name in named), len(given.lent))
+    for kin, (need, wants) in enumerate(zip(given.need, given.wants, strict=True)):
+        for pool in range(len(given.lent)):
+            suiting = [
+                given.node_wait[node]
+                for node, whole in enumerate(given.whole)
+                if given.node_pool[node] == pool
+                and wants in (0, given.node_class[node])
+                and all(n <= w for n, w in zip(need, whole, strict=True))
+            ]
+            assert found[kin, pool] == min(suiting, default=0)
+
+
+@given(instances())
+def test_a_task_goes_only_to_machines_of_its_class_that_could_hold_it_alone(
+    given: Instance,
+) -> None:
+    for job, node in kernel(given):
+        kin = given.kin[job]
+        assert given.wants[kin] in (0, given.node_class[node])
+        assert all(n <= w for n, w in zip(given.need[kin], given.whole[node], strict=True))
 
 
 @given(instances())
@@ -279,3 +330,31 @@ def test_a_task_goes_to_a_worse_pool_where_the_better_costs_more_than_is_left() 
         lent=[[9, 9], [9, 9]],
     )  # fmt: skip
     assert kernel(pools) == [(0, 1)]
+
+
+def test_what_is_free_in_a_group_is_a_sum_but_a_task_must_fit_one_of_its_machines() -> None:
+    group = an_instance(count=[3], need=[[3, 0]], free=[[8, 8]], whole=[[4, 4]], lent=[[8, 8]])
+    assert len(kernel(group)) == 2
+    assert kernel(replace(group, need=[[5, 0]])) == []
+
+
+def test_a_device_class_is_never_mistaken_for_another() -> None:
+    mixed = an_instance(
+        count=[4], wants=[7], free=[[4, 4], [4, 2]], node_class=[5, 7], node_pool=[0, 0],
+        lent=[[8, 8]],
+    )  # fmt: skip
+    assert kernel(mixed) == [(0, 1), (0, 1)]
+    assert len(kernel(replace(mixed, wants=[0]))) == 4
+
+
+def test_work_without_devices_leaves_the_devices_to_those_who_need_them() -> None:
+    mixed = an_instance(
+        count=[2], need=[[1, 0]], free=[[1, 4], [2, 0]], node_class=[5, 0], node_pool=[0, 0],
+        lent=[[9, 9]],
+    )  # fmt: skip
+    assert kernel(mixed) == [(0, 1), (0, 1)]
+
+
+def test_of_two_like_nodes_the_one_whose_queue_is_shorter_is_taken() -> None:
+    queues = an_instance(free=[[2, 2], [3, 3]], node_wait=[60, 10], node_pool=[0, 0], lent=[[9, 9]])
+    assert kernel(queues) == [(0, 1)]

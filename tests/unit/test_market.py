@@ -198,9 +198,9 @@ def test_a_task_is_billed_for_its_largest_share_of_the_node(
     need = Resources(cpus_milli, memory_gib * GIB, GIB, "", devices)
     share = max(Fraction(cpus_milli, 2000), Fraction(memory_gib, 8), Fraction(devices, 4))
     total = 4000 if devices else 2000
-    assert 0 <= units_milli(need, node) - share * total < 1
+    assert 0 <= units_milli(need, node, (node,)) - share * total < 1
 
 
 def test_half_the_memory_and_one_core_of_eight_pays_for_four_cores() -> None:
     node = a_node(cpus_milli=8000, memory_bytes=32 * GIB)
-    assert units_milli(Resources(1000, 16 * GIB), node) == 4000
+    assert units_milli(Resources(1000, 16 * GIB), node, (node,)) == 4000

@@ -172,19 +172,19 @@ def test_a_grace_longer_than_the_networks_own_is_waited_for() -> None:
 def test_an_owner_who_reclaims_costs_the_least_work() -> None:
     old, new = a_lease(id=1, placed_at=NOW), a_lease(id=2, placed_at=NOW + 9)
     newest = a_lease(id=3, placed_at=NOW + 9)
-    assert to_reclaim([newest, old, new], 2000, 2**40) == [newest]
-    assert to_reclaim([newest, old, new], 1000, 2**40) == [newest, new]
-    assert to_reclaim([old, new], 2000, 2**40) == []
+    assert to_reclaim([newest, old, new], 2000, 2**40, 0) == [newest]
+    assert to_reclaim([newest, old, new], 1000, 2**40, 0) == [newest, new]
+    assert to_reclaim([old, new], 2000, 2**40, 0) == []
 
 
 def test_memory_is_reclaimed_as_cpus_are() -> None:
     leases = [a_lease(id=n, memory_bytes=4) for n in (1, 2)]
-    assert [x.id for x in to_reclaim(leases, 9000, 7)] == [2]
+    assert [x.id for x in to_reclaim(leases, 9000, 7, 0)] == [2]
 
 
 def test_what_stops_already_counts_as_given_back() -> None:
     going = a_lease(id=1, state=LeaseState.STOPPING)
-    assert to_reclaim([going, a_lease(id=2)], 1000, 2**40) == []
+    assert to_reclaim([going, a_lease(id=2)], 1000, 2**40, 0) == []
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="intertie agent", description="Speak for one pool.")
     parser.add_argument("--settings", type=Path, required=True, help="the owner's TOML file")
     try:
-        settings = read_settings(parser.parse_args().settings)
+        return run(read_settings(parser.parse_args().settings))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return run(settings)
 
 
 if __name__ == "__main__":

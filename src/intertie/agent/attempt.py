@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,20 +75,43 @@ class Attempt:
             if is_new:
                 lay_in = partial(inputs.lay_in, self.door, self.body, self.folder)
                 yield from self._until_reached(lay_in)
-            with self.book.changed:
-                self._check_forgotten()
-                if is_new and self.record.stop:
-                    self._end_unstarted(self.record.stop[0], "")
+            for tries in count():
+                if self._is_given_up(is_new):
                     return False
-                if is_new:  # else it was said, and perhaps renewed since
-                    left_ms = self.book.clock.left_ms(self.record.until)
-                    self.engine.extend(*self.record.name, left_ms)
-                self.engine.start(self.record.lease, self.record.token, self.body)
-        except (inputs.BadInput, EngineUnavailable, Refused, ValueError, OSError) as error:
+                try:
+                    self.engine.start(self.record.lease, self.record.token, self.body)
+                    break
+                except EngineUnavailable as error:
+                    if tries == 0:
+                        self._event("engine away, the start waits", reason=error)
+                yield RETRY_S[min(tries, len(RETRY_S) - 1)]
+        except (inputs.BadInput, Refused, ValueError, OSError) as error:
             yield from self._until_written(partial(self._end_unstarted, "start_failed", str(error)))
             return False
+        self._stop_if_told_meanwhile()
         self.engine.wake()
         return True
+
+    def _is_given_up(self, is_new: bool) -> bool:
+        """Say how long the lease lasts, or close the attempt if it may not start any more."""
+        with self.book.changed:
+            self._check_forgotten()
+            left_ms = self.book.clock.left_ms(self.record.until)
+            if is_new and (self.record.stop or not left_ms):
+                cause, _ = self.record.stop or ("expired", 0)
+                self._end_unstarted(cause, "")
+                return True
+            if is_new:  # else it was said, and perhaps renewed since
+                self.engine.extend(*self.record.name, left_ms)
+            return False
+
+    def _stop_if_told_meanwhile(self) -> None:
+        """Repeat a stop that may have come before the engine knew of the attempt."""
+        with self.book.changed:
+            if self.record.stop or self.record.is_forgotten:
+                order = self.record.stop or ("superseded", 0)
+                self.engine.stop(*self.record.name, *order)
+            self._check_forgotten()
 
     def _accompany(self) -> Pauses[None]:
         """Stream the log, checkpoints and results while the program runs."""

@@ -103,6 +103,10 @@ class Record:
             memory_peak_bytes=seen.memory_peak_bytes,
             files=files,
             detail=f"{seen.detail} {note}".strip()[:2000],
+            site_ms=seen.site_ms,
+            expected_start_at=seen.expected_start_at,
+            node=seen.node[:200],
+            image=seen.image[:200],
         )
 
 

@@ -6,17 +6,31 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from http import HTTPStatus
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from intertie.agent.key import Key
+from intertie.client.pinning import trust, why_not_trusted
 from intertie.wire.base import Problem
-from intertie.wire.sync import Enrol, Enrolled, OpenSession, SessionOpened, Sync, SyncAnswer
+from intertie.wire.sync import (
+    Enrol,
+    Enrolled,
+    Leave,
+    Left,
+    OpenSession,
+    SessionOpened,
+    Sync,
+    SyncAnswer,
+)
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 CHUNK_BYTES = 1 << 20
+DIALLED_BYTES_MAX = 1 << 21  # in one message
 PATIENCE_S = 15.0
 RETRY_AFTER_S_MAX = 30.0
 A = TypeVar("A", bound=BaseModel)
@@ -28,6 +42,10 @@ class Unreachable(Exception):
     def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
         super().__init__(reason)
         self.retry_after_s = retry_after_s
+
+
+class Untrusted(Unreachable):
+    """Somebody answered whom we may not believe; nothing was said to them."""
 
 
 class Refused(Exception):
@@ -43,10 +61,12 @@ class Refused(Exception):
 class Door:
     """One network. Threads may share it."""
 
-    def __init__(self, url: str, key: Key) -> None:
+    def __init__(self, url: str, key: Key, fingerprint: str = "") -> None:
         self.key = key
+        self.tls = trust(fingerprint)
         self.client = httpx.Client(
             base_url=url,
+            verify=self.tls,
             timeout=httpx.Timeout(PATIENCE_S, connect=5.0),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             trust_env=not _is_loopback(url),
@@ -61,6 +81,10 @@ class Door:
     def open_session(self, agent: str, message: OpenSession) -> SessionOpened:
         once = {"Idempotency-Key": os.urandom(16).hex()}
         return self._exchange(f"/v1/agents/{agent}/sessions", message, SessionOpened, once)
+
+    def leave(self, agent: str) -> None:
+        """Have the agent's key struck off; Refused with `leases_left` while a lease runs."""
+        self._exchange(f"/v1/agents/{agent}/leave", Leave(), Left, {})
 
     def sync(self, agent: str, message: Sync) -> SyncAnswer:
         patience_s = PATIENCE_S + message.wait_ms / 1000
@@ -104,9 +128,25 @@ class Door:
                     digest.update(chunk)
                     file.write(chunk)
         except httpx.TransportError as error:
-            raise Unreachable(_reason(error)) from error
+            raise _unreachable(error) from error
         if digest.hexdigest() != sha256:
             raise ValueError("its content does not have the promised hash")
+
+    def dial(self, path: str, url: str = "") -> "ClientConnection":
+        """Open a WebSocket, signed, at a door's own address or where this network is known."""
+        from websockets.sync.client import connect
+
+        base = (url or str(self.client.base_url)).rstrip("/")
+        dialling = connect(
+            f"ws{base.removeprefix('http')}{path}",
+            ssl=self.tls if base.startswith("https") else None,
+            additional_headers={"X-Intertie-Signature": self.key.sign("GET", path, b"")},
+            compression=None,  # what was encrypted does not shrink, and terminals say little
+            max_size=DIALLED_BYTES_MAX,
+            proxy=None if _is_loopback(base) else True,
+            open_timeout=PATIENCE_S,
+        )
+        return dialling.__enter__()  # later versions connect only now
 
     def _exchange(
         self,
@@ -116,7 +156,8 @@ class Door:
         headers: dict[str, str],
         patience_s: float = PATIENCE_S,
     ) -> A:
-        body = message.model_dump_json(exclude_none=True).encode()
+        # What is as it would be taken anyway is left out: an older network may not know its name.
+        body = message.model_dump_json(exclude_none=True, exclude_defaults=True).encode()
         signed = {
             "X-Intertie-Signature": self.key.sign("POST", path, body),
             "Content-Type": "application/json",
@@ -132,7 +173,7 @@ class Door:
         try:
             response = self.client.request(method, path, headers=headers, **more)
         except httpx.TransportError as error:
-            raise Unreachable(_reason(error)) from error
+            raise _unreachable(error) from error
         _raise_for(response)
         return response
 
@@ -169,8 +210,10 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _unreachable(error: Exception) -> Unreachable:
+    if why := why_not_trusted(error):
+        return Untrusted(why)
+    return Unreachable(str(error) or type(error).__name__)
 
 
 def _is_loopback(url: str) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+KEY = "agent.key"
+
 
 class Key:
     """Signs what the agent says."""
@@ -25,7 +27,7 @@ class Key:
 
 def load_key(folder: Path) -> Key:
     """Return the key kept in a folder, made at the first call; only its owner may read it."""
-    path = folder / "agent.key"
+    path = folder / KEY
     if not path.exists():
         new = path.with_suffix(".new")
         new.unlink(missing_ok=True)

@@ -11,7 +11,10 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
+from itertools import count
+from pathlib import Path
 from threading import Event, Thread, current_thread, main_thread
 from typing import Any, TypeVar
 
@@ -25,11 +28,14 @@ from intertie.agent.key import load_key
 from intertie.agent.log import event, know, start_logging
 from intertie.agent.session import Session
 from intertie.agent.settings import AgentSettings
-from intertie.engines.host.engine import HostEngine
+from intertie.agent.steady import REST_FACTOR, Steady
+from intertie.engines.protocol import EngineFacts, EngineUnavailable, Room
 from intertie.wire.sync import LeaseBody, PoolBody
 
 STOPPED, BROKEN, REFUSED, FENCED_OUT, BUSY = 0, 1, 2, 3, 4
+ENDS_WITH = {"fenced_out": FENCED_OUT, "agent_left": REFUSED}
 WATCH_S = 0.5
+LOCK = "lock"
 LOCK_WAIT_S = 15.0
 RECLAIM_WAIT_S = 2.0  # for the network's own stops; then the owner's will is done without it
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -54,6 +60,16 @@ def run(settings: AgentSettings) -> int:
         agent.close()
 
 
+def is_running(folder: Path) -> bool:
+    """Return whether an agent holds a folder now."""
+    with suppress(FileNotFoundError), (folder / LOCK).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 class Agent:
     """Everything one agent holds."""
 
@@ -62,9 +78,8 @@ class Agent:
         self.stopping = Event()
         self.news = Event()
         self.exit_code = STOPPED
-        self.door = Door(settings.network, load_key(settings.folder))
-        self.engine = HostEngine(joining.host_settings(settings))
-        self.facts = self.engine.facts()
+        self.door = Door(settings.network, load_key(settings.folder), settings.fingerprint)
+        self.engine, self.facts = _opened(settings)
         self.terms = joining.lent_terms(settings, self.facts)
         self.book = Book(Journal(settings.folder / "journal.jsonl"))
         self.agent = ""
@@ -138,7 +153,7 @@ class Agent:
 
     def _lock(self) -> bool:
         """Take the folder, once the agent that was fenced out has let go of it."""
-        path = self.settings.folder / "lock"
+        path = self.settings.folder / LOCK
         self._lock_file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         until = time.monotonic() + LOCK_WAIT_S
         while time.monotonic() < until and not self.stopping.is_set():
@@ -157,6 +172,8 @@ class Agent:
             for record in self.book.records.values():
                 if record.stop and not record.ended:  # it may have been killed before it said so
                     self.engine.stop(record.lease, record.token, *record.stop)
+                if record.ended and record.seen and record.seen.state != "over":
+                    self.engine.stop(record.lease, record.token, "superseded", 0)
                 if record.body and not record.ended and not record.declined:
                     self._carry(record)
 
@@ -207,8 +224,8 @@ class Agent:
 
     def _on_refused(self, session: Session, no: Refused) -> None:
         event("the network refuses", reason=no)
-        if no.code == "fenced_out":
-            self.exit_code = FENCED_OUT
+        if no.code in ENDS_WITH:
+            self.exit_code = ENDS_WITH[no.code]
             self.stop()
         elif no.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
             session.close()  # it knows no such session: begin another
@@ -221,11 +238,30 @@ class Agent:
             with self.book.changed:
                 news = self.book.see(observed)
                 self._enforce_owner()
-                now = self._states(), self._lent()
+                now = self._states(), replace(self._lent(), waits_s={})
             self.carriers.hurry(news)
             if now != self.told:
                 self.told = now
                 self.news.set()
+            if owner.is_leaving(self.settings.folder) and not self.book.records:
+                self._leave()
+
+    def _leave(self) -> None:
+        """Leave the network if it agrees that nothing runs; else it is asked again."""
+        try:
+            self.door.leave(self.agent)
+        except Unreachable as error:
+            event("network away, leaving waits", reason=error)
+            self.stopping.wait(max(1.0, error.retry_after_s))
+            return
+        except Refused as no:
+            if no.code != "agent_left":  # which says that an earlier answer was lost
+                event("leaving waits", reason=no)
+                self.stopping.wait(1.0)
+                return
+        joining.forget(self.settings.folder)
+        event("left the network")
+        self.stop()
 
     def _states(self) -> dict[Name, str]:
         records = self.book.records.values()
@@ -234,7 +270,7 @@ class Agent:
     def _enforce_owner(self) -> None:
         """Stop the latest leases that no longer fit, if the network has not done so by now."""
         staying = [record for record in self._holding() if not record.stop]
-        evicted = policy.to_reclaim(staying, self._lent())
+        evicted = policy.to_reclaim(staying, self._will())
         if not evicted:
             self.too_much_since = 0.0
             return
@@ -247,13 +283,23 @@ class Agent:
             self.engine.stop(record.lease, record.token, "reclaimed", self.settings.grace_s)
 
     def _lent(self) -> owner.Lent:
-        return owner.read_lent(self.settings.folder, self.terms, int(time.time() * 1000))
+        """Return what the network is told: the owner's will, and what the site has room for."""
+        folder = self.settings.folder
+        room = policy.room_with_guests(self.engine.room(), self._held())
+        lent = self._will(room)
+        is_draining = owner.is_leaving(folder)
+        return replace(lent, is_draining=is_draining, waits_s=self.engine.waits())
+
+    def _will(self, room: Room | None = None) -> owner.Lent:
+        order, now = owner.read_reclaim(self.settings.folder), int(time.time() * 1000)
+        return policy.lent_now(self.terms, self.settings.windows, room, order, now)
 
     def _admits(self, body: LeaseBody) -> str:
-        held = [record.body for record in self._holding() if record.body]
-        return policy.why_not(
-            body, held, self._lent(), self.facts.abilities, self.settings.projects
-        )
+        guests, abilities = self.settings.guests, self.facts.abilities
+        return policy.why_not(body, self._held(), self._lent(), abilities, guests)
+
+    def _held(self) -> list[LeaseBody]:
+        return [record.body for record in self._holding() if record.body]
 
     def _holding(self) -> list[Record]:
         return [record for record in self.book.records.values() if record.holds_room]
@@ -262,6 +308,20 @@ class Agent:
         beside = self.carriers.__len__
         attempt = Attempt(record, self.book, self.engine, self.door, self.agent, beside)
         self.carriers.carry(record.name, attempt.steps())
+
+
+def _opened(settings: AgentSettings) -> tuple[Steady, EngineFacts]:
+    """Return the owner's engine and what it has, however long it is away."""
+    rest_factor = 0 if settings.engine == "host" else REST_FACTOR
+    for tries in count():
+        try:
+            engine = Steady(joining.open_engine(settings), rest_factor)
+            return engine, engine.facts()
+        except EngineUnavailable as error:
+            if tries % 20 == 0:
+                event("engine away", engine=settings.engine, reason=error)
+            time.sleep(BACKOFF_S[min(tries, len(BACKOFF_S) - 1)])
+    raise AssertionError("it is tried until it answers")
 
 
 class Stopped(Exception):

@@ -1,21 +1,39 @@
-"""The owner's reclaim: one small file that the owner writes and the agent watches."""
+"""What the owner says while the agent runs: small files that the owner writes and it watches."""
 
 import json
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 FILE = "owner.json"
+LEAVING = "leaving"
 
 
 @dataclass(frozen=True)
 class Lent:
-    """What the owner lends at this instant. `reclaimed_at` is 0 while nothing is reclaimed."""
+    """What is lent at this instant. `is_reclaimed`: the owner holds a part back for now.
+
+    `device_count` is None where the pool has no devices. `waits_s` is how long a guest would wait
+    at the site, by node.
+    """
 
     cpus_milli: int
     memory_bytes: int
-    reclaimed_at: int = 0
+    is_reclaimed: bool = False
+    device_count: int | None = None
+    is_draining: bool = False
+    waits_s: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reclaim:
+    """An owner's order to lend no more than this until an instant (ms; None: until release)."""
+
+    cpus_milli: int
+    memory_bytes: int | None = None
+    until: int | None = None
 
 
 def reclaim(
@@ -23,7 +41,7 @@ def reclaim(
 ) -> None:
     """Lend only `cpus_milli` from now on, for so many seconds or until `release`.
 
-    Memory that is lent shrinks in the same proportion unless it is given.
+    Memory and devices that are lent shrink in the same proportion unless they are given.
     """
     now = int(time.time() * 1000)
     until = None if seconds is None else now + int(seconds * 1000)
@@ -34,26 +52,30 @@ def reclaim(
 
 
 def release(folder: Path) -> None:
-    """Lend everything again, as the terms say."""
+    """Lend everything again, as the terms say, and stay."""
     (folder / FILE).unlink(missing_ok=True)
+    (folder / LEAVING).unlink(missing_ok=True)
 
 
-def read_lent(folder: Path, terms: Lent, now: int) -> Lent:
-    """Return what is lent at `now`: the terms, or less while the owner reclaims.
-
-    A file that is no order counts as none: the machines stay as the terms say.
-    """
+def read_reclaim(folder: Path) -> Reclaim | None:
+    """Return the owner's order. A file that is no order counts as none: the terms hold."""
     try:
-        path = folder / FILE
-        order = json.loads(path.read_text())
-        made_at = int(path.stat().st_mtime * 1000)
-        until = order.get("until")
-        cpus_milli = min(terms.cpus_milli, max(0, int(order["lent_cpus_milli"])))
-        memory_bytes = order.get("lent_memory_bytes")
-        if memory_bytes is None:
-            memory_bytes = terms.memory_bytes * cpus_milli // max(1, terms.cpus_milli)
-        memory_bytes = min(terms.memory_bytes, max(0, int(memory_bytes)))
-        is_over = until is not None and int(until) <= now
+        order = json.loads((folder / FILE).read_text())
+        memory_bytes, until = order.get("lent_memory_bytes"), order.get("until")
+        return Reclaim(
+            max(0, int(order["lent_cpus_milli"])),
+            None if memory_bytes is None else max(0, int(memory_bytes)),
+            None if until is None else int(until),
+        )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return terms
-    return terms if is_over else Lent(cpus_milli, memory_bytes, made_at)
+        return None
+
+
+def leave(folder: Path) -> None:
+    """Have the agent take nothing new, and leave the network when what runs has run out."""
+    (folder / LEAVING).touch(mode=0o600)
+
+
+def is_leaving(folder: Path) -> bool:
+    """Return whether the owner told the agent to leave."""
+    return (folder / LEAVING).exists()

@@ -15,6 +15,7 @@ from intertie.agent.book import FIRST_WITH_DELTAS, Book, Name, Record
 from intertie.agent.door import Door
 from intertie.agent.log import event
 from intertie.agent.owner import Lent
+from intertie.agent.sessions import Calls
 from intertie.agent.wanted import WantedSet
 from intertie.engines.protocol import Engine
 from intertie.wire.base import PROTOCOL_MAX, PROTOCOL_MIN
@@ -59,6 +60,7 @@ class Session:
         self.wanted = WantedSet()
         self.lacks: set[str] = set()
         self.told: dict[Name, tuple[LeaseObservation, float]] = {}
+        self.calls = Calls(door, agent, book, engine)
         self._renewed_at = 0.0
         self._numbering = Lock()
 
@@ -102,9 +104,10 @@ class Session:
                 self._note_told(said, sent_at)
                 self.wants_full, self.next_poll_ms = answer.wants_full, answer.next_poll_ms
             self._take_in(answer, sent_at)
+            is_called = self.calls.take(answer.calls)
             self.lacks -= set(message.lacks)
             is_same = answer.wanted_digest == message.wanted_digest and not answer.wants_full
-            return is_same and message.sequence == self.sequence
+            return is_same and message.sequence == self.sequence and not is_called
 
     @property
     def _has_deltas(self) -> bool:
@@ -129,7 +132,11 @@ class Session:
                 known=[] if self._has_deltas else self.book.known(),
                 lacks=sorted(self.lacks)[:LACKS_MAX],
                 owner=OwnerState(
-                    lent_cpus_milli=lent.cpus_milli, lent_memory_bytes=lent.memory_bytes
+                    lent_cpus_milli=lent.cpus_milli,
+                    lent_memory_bytes=lent.memory_bytes,
+                    lent_device_count=lent.device_count,
+                    is_draining=lent.is_draining,
+                    waits_s=dict(lent.waits_s),
                 ),
                 wanted_digest="" if begins else wanted.digest,
                 heard_round=wanted.heard_round,

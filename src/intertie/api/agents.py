@@ -32,7 +32,16 @@ from intertie.model.units import MILLI
 from intertie.store import reading
 from intertie.store.appending import find_credential, hash_of, spend_credential
 from intertie.wire.base import PROTOCOL_MAX, PROTOCOL_MIN, FieldError, plain
-from intertie.wire.sync import Enrol, Enrolled, OpenSession, SessionOpened, Sync, SyncAnswer
+from intertie.wire.sync import (
+    Enrol,
+    Enrolled,
+    Leave,
+    Left,
+    OpenSession,
+    SessionOpened,
+    Sync,
+    SyncAnswer,
+)
 
 router = APIRouter(prefix="/agents", tags=["agents"])
 
@@ -83,7 +92,7 @@ async def enrol(
     "/{agent}/sessions",
     status_code=201,
     summary="Begin to speak for the pool",
-    responses=problems(401, 404, 413, 422, 503),
+    responses=problems(401, 404, 410, 413, 422, 503),
 )
 async def open_session(
     door: TheDoor, pool: SignedPool, message: OpenSession, key: Key = None
@@ -103,10 +112,24 @@ async def open_session(
 
 
 @router.post(
+    "/{agent}/leave",
+    summary="Leave the network: strike the agent's own key off",
+    responses=problems(401, 404, 409, 410, 413, 422, 503),
+)
+async def leave(door: TheDoor, pool: SignedPool, message: Leave, key: Key = None) -> Left:
+    """Leave, once no lease of the pool runs: 409 until then, so drain first.
+
+    Asked again the answer is the same, or 410 `agent_left`, which says that it is done.
+    """
+    await door.ask("leave", pool, {}, key)
+    return Left(agent=encode("agent", pool))
+
+
+@router.post(
     "/{agent}/sync",
     summary="Say what is observed, hear what is wanted",
     response_model=SyncAnswer,
-    responses=problems(401, 404, 409, 413, 422, 503),
+    responses=problems(401, 404, 409, 410, 413, 422, 503),
     openapi_extra=signed_body("Sync"),
 )
 async def sync(request: Request) -> Response:
@@ -133,6 +156,7 @@ async def sync(request: Request) -> Response:
     else:
         await door.clerk.append("sync", pool, row_of(message))
         answer = await _answer(door, pool, message, ends_s)
+    door.rounds.note_called(call.nonce for call in answer.calls)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
@@ -147,10 +171,10 @@ async def _answer(door: Door, pool: int, said: Sync, ends_s: float) -> SyncAnswe
         if row is None or needs_store(said, rounds.incarnation) or is_news(row, said):
             told = await door.run(read_answer, door, pool, said)
             check_session(told.pool, said)
-            if is_last or brings_news(told, said):
+            if is_last or rounds.is_called(pool) or brings_news(told, said):
                 return told.answer
             after = told.answer.round
-        elif is_last:
+        elif is_last or rounds.is_called(pool):
             return nothing_new(door, row, said)
         await rounds.news(pool, after, news, left_s)
 

@@ -20,6 +20,7 @@ from intertie.api import (
     parties,
     problems,
     quotes,
+    sessions,
     webhooks,
     work,
 )
@@ -28,6 +29,7 @@ from intertie.api.limits import BodyLimits
 from intertie.api.overload import Overload
 from intertie.control.wake import Wake
 from intertie.store import reading
+from intertie.store.blobs import Blobs
 from intertie.store.loading import load_policy
 
 PREFIX = "/v1"
@@ -36,6 +38,7 @@ ROUTERS = (
     quotes,
     jobs,
     work,
+    sessions,
     books,
     parties,
     agents,
@@ -47,8 +50,8 @@ ROUTERS = (
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def create_app(engine: Engine, wake: Wake, data: Path) -> FastAPI:
-    """Return the app of one door on a network's store and data folder."""
+def create_app(engine: Engine, wake: Wake, data: Path, blobs: Blobs | None = None) -> FastAPI:
+    """Return the app of one door on a network's store and data folder, or other blobs."""
     with reading.snapshot(engine) as connection:
         facts, policy = reading.network_facts(connection), load_policy(connection)
     app = FastAPI(
@@ -60,7 +63,7 @@ def create_app(engine: Engine, wake: Wake, data: Path) -> FastAPI:
         redoc_url=None,
     )
     app.state.is_draining = False
-    app.state.door = make_door(engine, wake, data, facts, policy)
+    app.state.door = make_door(engine, wake, data, facts, policy, blobs)
     app.add_middleware(BodyLimits)
     app.add_middleware(Overload)
     app.add_middleware(metrics.Metered)

@@ -1,17 +1,18 @@
 """Content by its hash: is it there, bring it, take it; whole or in pieces."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path as FilePath
 from typing import Annotated
 
+from anyio import CancelScope
 from fastapi import APIRouter, Header, Path, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import StreamingResponse
 
 from intertie.api.attempts import OFFSET
 from intertie.api.bodies import inputs_of
+from intertie.api.contents import content_of
 from intertie.api.contract import Responses, problems
 from intertie.api.door import Door, TheDoor
 from intertie.api.identity import BlobHolder, Holder
@@ -19,7 +20,7 @@ from intertie.api.problems import Wrong, not_found
 from intertie.model.units import MIB
 from intertie.store import reading
 from intertie.store.appending import own_blob, owns_blob
-from intertie.store.blobs import BlobTooLarge, Busy, Misplaced, Upload, WrongHash
+from intertie.store.blobs import Blobs, BlobTooLarge, Busy, Misplaced, Upload, WrongHash
 from intertie.wire.base import FieldError
 
 router = APIRouter(prefix="/blobs", tags=["bulk"])
@@ -42,24 +43,26 @@ class Span:
 @router.head(
     "/{sha256}",
     summary="Ask whether a blob is there for this bearer",
-    responses=problems(401, 403, 404, 422),
+    responses=problems(401, 403, 404, 422, 503),
 )
-def has_blob(door: TheDoor, sha256: Sha, holder: BlobHolder) -> Response:
+async def has_blob(door: TheDoor, sha256: Sha, holder: BlobHolder) -> Response:
     """200 when the project has put it, or the attempt may read it; else 404."""
-    path = _readable(door, sha256, holder, is_only_asked=True)
-    return Response(headers={"Content-Length": str(path.stat().st_size)})
+    size_bytes = await door.move(_readable, door, sha256, holder, is_only_asked=True)
+    return Response(headers={"Content-Length": str(size_bytes), "Accept-Ranges": "bytes"})
 
 
 @router.get(
     "/{sha256}",
     summary="Fetch a blob",
-    response_class=FileResponse,
-    responses={**_FILE, **problems(401, 403, 404, 416, 422)},
+    response_class=StreamingResponse,
+    responses={**_FILE, **problems(401, 403, 404, 416, 422, 503)},
 )
-def get_blob(door: TheDoor, sha256: Sha, holder: BlobHolder) -> FileResponse:
+async def get_blob(
+    door: TheDoor, sha256: Sha, holder: BlobHolder, request: Request
+) -> StreamingResponse:
     """The content. A project reads what it owns, an attempt what its lease's body names."""
-    path = _readable(door, sha256, holder, is_only_asked=False)
-    return FileResponse(path, media_type="application/octet-stream")
+    size_bytes = await door.move(_readable, door, sha256, holder, is_only_asked=False)
+    return await content_of(door, request, sha256, size_bytes)
 
 
 @router.put(
@@ -89,7 +92,7 @@ async def put_blob(
 
     A blob belongs to whoever has shown its content: that somebody else put it does not count.
     """
-    if await door.run(_has, door, sha256, holder):
+    if await door.move(_has, door, sha256, holder):
         return Response(status_code=200)
     span = _span(content_range)
     declared = span.total_bytes if span else content_length or 0
@@ -106,11 +109,10 @@ async def put_blob(
 
 
 async def _take_whole(door: Door, sha: str, holder: Holder, request: Request) -> Response:
-    with ExitStack() as stack:
-        upload = stack.enter_context(door.blobs.whole(sha))
+    async with _begun(door, lambda: door.blobs.whole(sha)) as upload:
         async for content in _pieces(request):
-            await door.run(upload.write, content)
-        await door.run(_finish, door, sha, holder, upload)
+            await door.move(upload.write, content)
+        await door.move(_finish, door, sha, holder, upload)
     return Response(status_code=201)
 
 
@@ -118,26 +120,49 @@ async def _take_piece(
     door: Door, sha: str, holder: Holder, request: Request, span: Span
 ) -> Response:
     owner = str(holder.project) if holder.lease is None else f"lease-{holder.lease.id}"
-    with ExitStack() as stack:
-        try:
-            upload = stack.enter_context(door.blobs.piece(sha, owner, span.first))
-        except Misplaced as wrong:
-            headers = {OFFSET: str(wrong.offset)}
-            raise Wrong(
-                409, "offset_mismatch", "goes_on_at", headers=headers, offset=wrong.offset
-            ) from None
-        except Busy:
-            raise Wrong(503, "unavailable", "upload_busy", headers={"Retry-After": "1"}) from None
+    async with _begun(door, lambda: _begin_piece(door.blobs, sha, owner, span)) as upload:
+        is_all_there = upload.size_bytes == span.total_bytes
         async for content in _pieces(request):
+            if is_all_there:
+                continue
             if upload.size_bytes + len(content) > span.first + span.size_bytes:
-                await door.run(upload.drop)
+                await door.move(upload.drop)
                 raise _bad_range("the body is longer than its Content-Range says")
-            await door.run(upload.write, content)
-        await door.run(upload.flush)
+            await door.move(upload.write, content)
+        await door.move(upload.flush)
         if upload.size_bytes < span.total_bytes:
             return Response(status_code=202, headers={OFFSET: str(upload.size_bytes)})
-        await door.run(_finish, door, sha, holder, upload)
+        await door.move(_finish, door, sha, holder, upload)
     return Response(status_code=201)
+
+
+def _begin_piece(blobs: Blobs, sha: str, owner: str, span: Span) -> Upload:
+    """Go on with an upload; one whose last piece came before, but whose end did not, ends now."""
+    try:
+        return blobs.piece(sha, owner, span.first)
+    except Misplaced as wrong:
+        if wrong.offset != span.total_bytes:
+            raise
+        return blobs.piece(sha, owner, wrong.offset)
+
+
+@asynccontextmanager
+async def _begun(door: Door, begin: Callable[[], Upload]) -> AsyncIterator[Upload]:
+    """Yield an upload, and let go of it whatever happens; a "no" of the store is the answer."""
+    try:
+        upload = await door.move(begin)
+    except Misplaced as wrong:
+        headers = {OFFSET: str(wrong.offset)}
+        raise Wrong(
+            409, "offset_mismatch", "goes_on_at", headers=headers, offset=wrong.offset
+        ) from None
+    except Busy:
+        raise Wrong(503, "unavailable", "upload_busy", headers={"Retry-After": "1"}) from None
+    try:
+        yield upload
+    finally:
+        with CancelScope(shield=True):  # what came before the connection broke is kept
+            await door.move(upload.close)
 
 
 def _finish(door: Door, sha: str, holder: Holder, upload: Upload) -> None:
@@ -170,19 +195,21 @@ def _span(text: str | None) -> Span | None:
 
 
 def _has(door: Door, sha: str, holder: Holder) -> bool:
-    return door.blobs.find(sha) is not None and owns_blob(door.engine, sha, holder.project)
+    return owns_blob(door.engine, sha, holder.project) and door.blobs.size(sha) is not None
 
 
-def _readable(door: Door, sha: str, holder: Holder, *, is_only_asked: bool) -> FilePath:
-    path = door.blobs.find(sha)
-    if path is None or not owns_blob(door.engine, sha, holder.project):
+def _readable(door: Door, sha: str, holder: Holder, *, is_only_asked: bool) -> int:
+    """Return the size of a blob that this bearer may read."""
+    is_own = owns_blob(door.engine, sha, holder.project)
+    size_bytes = door.blobs.size(sha) if is_own else None
+    if size_bytes is None:
         raise not_found("blob", sha)
     if holder.lease is not None and not is_only_asked:
         with reading.snapshot(door.engine) as connection:
             named = inputs_of(connection, holder.lease)
         if sha not in named:
             raise not_found("blob", sha)
-    return path
+    return size_bytes
 
 
 def _too_large(door: Door) -> Wrong:

@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from intertie.api import tickets
 from intertie.api.door import Door
+from intertie.api.job_views import node_names
 from intertie.api.kept import requests_of
 from intertie.model.ids import encode
 from intertie.model.job import Job, Manifest, Task
@@ -22,6 +23,7 @@ def bodies(connection: Connection, door: Door, leases: list[Lease]) -> dict[int,
     saved = reading.documents(connection, "checkpoint", tasks)
     jobs = reading.by_id(connection, Job, (lease.job for lease in leases))
     projects = reading.documents(connection, "project", (lease.project for lease in leases))
+    nodes = node_names(connection, leases)
     return {
         lease.id: _body(
             door,
@@ -31,6 +33,7 @@ def bodies(connection: Connection, door: Door, leases: list[Lease]) -> dict[int,
             requests[lease.job],
             saved.get(lease.task, Manifest()),
             projects[lease.project].name,
+            nodes.get(lease.node, ""),
         )
         for lease in leases
     }
@@ -51,6 +54,7 @@ def _body(
     request: Request,
     saved: Manifest,
     project: str,
+    node: str,
 ) -> LeaseBody:
     ticket = tickets.ticket_of(lease, job.time_limit_s)
     checkpoint = request.checkpoint
@@ -64,7 +68,10 @@ def _body(
         script=request.script,
         workdir=request.workdir,
         environment=_environment(job, task, request),
+        kind=request.kind,
         software=_software(request.software),
+        image=request.software.image,
+        node=node,
         cpus_milli=lease.cpus_milli,
         memory_bytes=lease.memory_bytes,
         disk_bytes=lease.disk_bytes,
@@ -97,4 +104,4 @@ def _environment(job: Job, task: Task, request: Request) -> dict[str, str]:
 
 
 def _software(wanted: Software) -> str:
-    return wanted.image or f"{wanted.stack} {wanted.version}".strip()
+    return f"{wanted.stack} {wanted.version}".strip()

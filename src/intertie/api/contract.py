@@ -39,6 +39,7 @@ _WHY = {
     403: "The token may not do that; the detail says which role is needed.",
     404: "There is no such thing, or it is another's.",
     409: "It conflicts with what is there: a key used before, an offset, a newer session.",
+    410: "The agent has left the network: its key was struck off.",
     413: "The body is too large; the detail says how large it may be.",
     416: "The range is not there.",
     422: "A field is wrong, or the network refuses and says why.",

@@ -20,7 +20,7 @@ from intertie.control.waiting import Asked, Clerk
 from intertie.control.wake import Wake
 from intertie.model.policy import Policy
 from intertie.model.request import Request
-from intertie.store.blobs import BlobStore
+from intertie.store.blobs import Blobs, FolderBlobs
 from intertie.store.logs import LogStore
 from intertie.store.reading import NetworkFacts
 
@@ -28,11 +28,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 # Few: threads that compute keep the event loop from its turn, and refusals must be quick.
 READING_MAX = 6
+# Threads that move blobs wait for a store: while it is away, they must not keep readers waiting.
+MOVING_MAX = 8
 
 
 @dataclass(frozen=True)
 class Door:
-    """One door. `reading` holds the threads that read the store; nobody waits in a thread.
+    """One door. `reading` holds the threads that read the store, `moving` those that move blobs.
 
     `keys` are the public keys of agents by pool: they never change. `bearers` is who holds a
     token, by the token's hash, with the instant (s, monotonic) until which that is believed.
@@ -43,13 +45,14 @@ class Door:
     wake: Wake
     network: NetworkFacts
     policy: Policy
-    blobs: BlobStore
+    blobs: Blobs
     logs: LogStore
     clerk: Clerk
     rounds: Rounds
     gate: Gate
     printed: Bell
     reading: CapacityLimiter
+    moving: CapacityLimiter
     keys: dict[int, Ed25519PublicKey] = field(default_factory=dict)
     bearers: dict[str, tuple[str, int, float]] = field(default_factory=dict)
     requests: dict[int, Request] = field(default_factory=dict)
@@ -69,11 +72,20 @@ class Door:
         """Return what blocking work returns, done in a thread so that nobody else waits for it."""
         return await to_thread.run_sync(partial(work, *given, **named), limiter=self.reading)
 
+    async def move(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        """Return what work on blobs returns, done in a thread of those that may wait long."""
+        return await to_thread.run_sync(partial(work, *given, **named), limiter=self.moving)
+
 
 def make_door(
-    engine: Engine, wake: Wake, data: Path, network: NetworkFacts, policy: Policy
+    engine: Engine,
+    wake: Wake,
+    data: Path,
+    network: NetworkFacts,
+    policy: Policy,
+    blobs: Blobs | None = None,
 ) -> Door:
-    """Return the door of a data folder."""
+    """Return the door of a data folder; blobs are kept there too unless they are told."""
     clerk = Clerk(engine, wake)
     rounds = Rounds(engine, wake, clerk)
     return Door(
@@ -81,13 +93,14 @@ def make_door(
         wake=wake,
         network=network,
         policy=policy,
-        blobs=BlobStore(data),
+        blobs=blobs or FolderBlobs(data),
         logs=LogStore(data),
         clerk=clerk,
         rounds=rounds,
         gate=Gate(policy, rounds),
         printed=Bell(),
         reading=CapacityLimiter(READING_MAX),
+        moving=CapacityLimiter(MOVING_MAX),
     )
 
 

@@ -18,14 +18,14 @@ from intertie.model.ids import decode, encode
 from intertie.model.lease import Lease
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
-from intertie.model.states import Cause, LeaseState
+from intertie.model.states import Cause, LeaseState, PoolState
 from intertie.model.units import MILLI
 from intertie.run.observing import ENDED
 from intertie.run.reconciling import ALIVE
 from intertie.store import reading
 from intertie.wire.base import FieldError, plain
 from intertie.wire.digest import digest_text, wanted_digest
-from intertie.wire.sync import ExplicitStop, LeaseBody, Sync, SyncAnswer, WantedLease
+from intertie.wire.sync import CallBody, ExplicitStop, LeaseBody, Sync, SyncAnswer, WantedLease
 
 WANTED = (LeaseState.PLACED, LeaseState.RUNNING)
 _FIRST_WITH_DELTAS = 2
@@ -89,7 +89,10 @@ def check_session(pool: Pool, said: Sync) -> None:
     """Refuse whose session is not the pool's latest: 409 `fenced_out` where a newer one speaks.
 
     `session_unknown`: the network was restored from a backup, and a new session is to be opened.
+    410 `agent_left`: its key was struck off.
     """
+    if pool.state == PoolState.LEFT:
+        raise Wrong(410, "agent_left", "agent_left")
     if pool.epoch > said.epoch:
         raise Wrong(409, "fenced_out", "fenced_out", epoch=pool.epoch)
     if pool.epoch < said.epoch:
@@ -275,6 +278,15 @@ def _answer(
         gone=list(orders.gone),
         forget=list(orders.forget),
         drain=bool(pool.is_draining),
+        calls=[
+            CallBody(
+                nonce=each.nonce,
+                lease=encode("lease", each.lease),
+                token=each.token,
+                url=each.url,
+            )
+            for each in door.rounds.calls.get(pool.id, ())
+        ],
         renew_for_s=pool.renew_for_s,
         next_poll_ms=next_poll_ms(door.policy, door.rounds.heard, is_busy),
     )

@@ -65,7 +65,7 @@ def needs(*roles: str) -> Callable[[Door, Request, Credentials], Awaitable[Beare
     async def bearer(
         door: TheDoor, request: Request, given: Annotated[Credentials, Security(_SCHEME)]
     ) -> Bearer:
-        found = await _bearer(door, given)
+        found = await bearer_of(door, given)
         if found.role not in roles:
             raise Wrong(403, "not_allowed", "needs_role", roles=", ".join(roles), role=found.role)
         if request.method == "POST" and found.role == PROJECT:
@@ -88,7 +88,7 @@ async def holder(door: TheDoor, given: Annotated[Credentials, Security(_SCHEME)]
     if given is not None and given.credentials.startswith(tickets.PREFIX):
         lease = await door.run(_attempt, door, given)
         return Holder(lease.project, lease)
-    found = await _bearer(door, given)
+    found = await bearer_of(door, given)
     if found.role != PROJECT:
         raise Wrong(403, "not_allowed", "needs_role", roles=PROJECT, role=found.role)
     return Holder(found.subject)
@@ -114,17 +114,25 @@ async def signed(
     signature: Annotated[str | None, Security(_SIGNATURE)],
 ) -> int:
     """Return the number of the pool whose key signed this very request."""
-    pool = number_of("agent", agent)
+    pool, key = await key_of(door, agent)
     body = await request.body()
+    if not is_signed(key, signature or "", request.method, request.scope["path"], body):
+        raise Wrong(401, "bad_signature", "bad_signature", headers=_CHALLENGE)
+    return pool
+
+
+async def key_of(door: Door, agent: str) -> tuple[int, Ed25519PublicKey]:
+    """Return the number of an agent's pool and the key that speaks for it, or the 404."""
+    pool = number_of("agent", agent)
     key = door.keys.get(pool)
     if key is None:
         known = await door.run(_public_key, door, pool)
         if known is None:
             raise not_found("agent", agent)
+        if not known:
+            raise Wrong(410, "agent_left", "agent_left")
         key = door.keys[pool] = public_key(known)
-    if not is_signed(key, signature or "", request.method, request.scope["path"], body):
-        raise Wrong(401, "bad_signature", "bad_signature", headers=_CHALLENGE)
-    return pool
+    return pool, key
 
 
 def public_key(text: str) -> Ed25519PublicKey:
@@ -142,7 +150,7 @@ def is_signed(key: Ed25519PublicKey, signature: str, method: str, path: str, bod
     return True
 
 
-async def _bearer(door: Door, given: Credentials) -> Bearer:
+async def bearer_of(door: Door, given: Credentials) -> Bearer:
     """Return who holds a token; what was found is believed for a while, what was not never is."""
     if given is None:
         raise Wrong(401, "no_token", "no_token", headers=_CHALLENGE)

@@ -10,7 +10,7 @@ from intertie.api.speech import spoken
 from intertie.cycle.admitting import KINDS
 from intertie.model.ids import encode
 from intertie.model.job import Job, Manifest, Task
-from intertie.model.lease import Lease
+from intertie.model.lease import Attempted, Lease
 from intertie.model.meter import UsageRecord
 from intertie.model.parties import Node
 from intertie.model.request import Request
@@ -86,9 +86,12 @@ def task_views(connection: Connection, request: Request, tasks: list[Task]) -> l
     leases = reading.rows(connection, Lease, column(Lease, "task").in_([task.id for task in tasks]))
     nodes = node_names(connection, leases)
     names = reading.pool_names(connection)
+    told = reading.documents(connection, "attempt", (lease.id for lease in leases))
     attempts: dict[int, list[AttemptView]] = defaultdict(list)
     for lease in leases:
-        attempts[lease.task].append(_attempt(lease, names, nodes[lease.node]))
+        attempts[lease.task].append(
+            _attempt(lease, names, nodes[lease.node], told.get(lease.id, Attempted()))
+        )
     return [
         TaskView(
             index=task.index,
@@ -192,8 +195,9 @@ def _job(
     )
 
 
-def _attempt(lease: Lease, names: Names, node: str) -> AttemptView:
+def _attempt(lease: Lease, names: Names, node: str, told: Attempted) -> AttemptView:
     provider, pool = names[lease.pool]
+    waits = lease.state == LeaseState.PLACED
     return AttemptView(
         lease=encode("lease", lease.id),
         token=lease.token,
@@ -205,9 +209,13 @@ def _attempt(lease: Lease, names: Names, node: str) -> AttemptView:
         exit_code=lease.exit_code if lease.exit_code >= 0 else None,
         signal=lease.signal or None,
         placed_at=lease.placed_at,
+        expected_start_at=(lease.expected_start_at or None) if waits else None,
         started_at=lease.started_at or lease.seen_running_at or None,
         ended_at=lease.seen_ended_at or None,
         agent_s=lease.agent_ms / MILLI,
         network_s=lease.network_ms / MILLI,
+        site_s=lease.site_ms / MILLI if lease.site_ms else None,
+        site_node=told.node,
+        image=told.image,
         amount_micro=lease.charged_micro,
     )

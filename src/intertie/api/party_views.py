@@ -1,5 +1,7 @@
 """Rows of projects, providers and pools as the contract shows them."""
 
+from collections import Counter
+
 from sqlalchemy import Connection
 
 from intertie.api.identity import PROVIDER, Bearer
@@ -82,9 +84,15 @@ def pool_views(connection: Connection, pools: list[Pool]) -> dict[int, PoolView]
     numbers = [pool.id for pool in pools]
     keys = reading.documents(connection, "agent", numbers)
     facts = reading.documents(connection, "pool", numbers)
-    held = held_of(connection, numbers)
+    held, waits_s = held_of(connection, numbers), _waits_s(connection, numbers)
     return {
-        pool.id: _pool(pool, keys[pool.id].pool, facts.get(pool.id), held.get((pool.id,)))
+        pool.id: _pool(
+            pool,
+            keys[pool.id].pool,
+            facts.get(pool.id),
+            held.get((pool.id,), _NOTHING),
+            waits_s.get(pool.id, 0),
+        )
         for pool in pools
     }
 
@@ -97,7 +105,7 @@ def offer_views(connection: Connection) -> list[OfferView]:
     facts = reading.documents(connection, "pool", pools)
     names = reading.pool_names(connection)
     held = held_of(connection, list(pools))
-    devices = reading.sums(connection, Node, ("pool",), ("device_count",), _live_nodes(list(pools)))
+    waits_s = _waits_s(connection, list(pools))
     return [
         _offer(
             offer,
@@ -105,7 +113,7 @@ def offer_views(connection: Connection) -> list[OfferView]:
             facts[offer.pool],
             names[offer.pool],
             held.get((offer.pool,), _NOTHING),
-            devices.get((offer.pool,), (0, 0))[1],
+            waits_s.get(offer.pool, 0),
         )
         for offer in offers
     ]
@@ -130,13 +138,28 @@ def _by_owner(connection: Connection, owners: list[int]) -> dict[tuple[int, int]
     return {(each.owner, each.kind): held.get(each.id, 0) for each in accounts}
 
 
-def _live_nodes(pools: list[int]) -> reading.Condition:
+def _waits_s(connection: Connection, pools: list[int]) -> dict[int, int]:
+    """Return how long a task waits at each pool's site, at its least waiting node."""
     column = reading.column
-    return column(Node, "pool").in_(pools) & (column(Node, "is_retired") == 0)
+    live = column(Node, "pool").in_(pools) & (column(Node, "is_retired") == 0)
+    found: dict[int, int] = {}
+    for node in reading.rows(connection, Node, live):
+        found[node.pool] = min(node.wait_s, found.get(node.pool, node.wait_s))
+    return found
 
 
-def _pool(pool: Pool, name: str, facts: PoolFacts | None, held: tuple[int, ...] | None) -> PoolView:
-    leases, cpus_milli, _, _ = held or _NOTHING
+def _devices(facts: PoolFacts) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for node in facts.nodes:
+        if node.device_count:
+            found[node.device_class] += node.device_count
+    return dict(sorted(found.items()))
+
+
+def _pool(
+    pool: Pool, name: str, facts: PoolFacts | None, held: tuple[int, ...], wait_s: int
+) -> PoolView:
+    leases, cpus_milli, _, used_devices = held
     score = facts.scores[0] if facts and facts.scores else None
     return PoolView(
         id=encode("pool", pool.id),
@@ -149,6 +172,10 @@ def _pool(pool: Pool, name: str, facts: PoolFacts | None, held: tuple[int, ...] 
         lent_cpus=pool.lent_cpus_milli / MILLI,
         used_cpus=cpus_milli / MILLI,
         memory_bytes=sum(node.memory_bytes for node in facts.nodes) if facts else 0,
+        devices=_devices(facts) if facts else {},
+        lent_devices=pool.lent_device_count,
+        used_devices=used_devices,
+        expected_wait_s=wait_s,
         leases=leases,
         abilities=list(facts.abilities) if facts else [],
         not_enforced=list(facts.not_enforced) if facts else [],
@@ -164,12 +191,14 @@ def _offer(
     facts: PoolFacts,
     names: tuple[str, str],
     held: tuple[int, ...],
-    devices: int,
+    wait_s: int,
 ) -> OfferView:
     _, cpus_milli, memory_bytes, used_devices = held
     score = facts.scores[0] if facts.scores else None
-    total = devices or pool.lent_cpus_milli / MILLI
-    free = devices - used_devices if devices else (pool.lent_cpus_milli - cpus_milli) / MILLI
+    devices = _devices(facts)
+    total, used = pool.lent_cpus_milli / MILLI, cpus_milli / MILLI
+    if devices:
+        total, used = pool.lent_device_count, used_devices
     price = offer.price_micro_per_unit_h
     has_score = offer.score_millionths > 0
     return OfferView(
@@ -181,15 +210,17 @@ def _offer(
         pool_state=PoolState(pool.state).name.lower(),
         engine=facts.engine,
         region=facts.region,
-        device_class=next((n.device_class for n in facts.nodes if n.device_class), ""),
+        device_class=", ".join(devices),
+        devices=devices,
         price_micro_per_unit_h=price,
         price_micro_per_su=price_micro_per_su(price, offer.score_millionths) if has_score else None,
         profile=score.profile if score else "cpu@1",
         score=offer.score_millionths / MICRO if has_score else None,
         score_source=score.source if score else "",
         units_total=total,
-        units_free=max(0, free),
+        units_free=max(0, total - used),
         memory_free_bytes=max(0, pool.lent_memory_bytes - memory_bytes),
+        expected_wait_s=wait_s,
         latency_ms=facts.latency_ms,
         latency_source=facts.latency_source,
         grace_s=offer.grace_s,

@@ -18,6 +18,7 @@ from intertie.control.metrics import DOOR_REFUSALS
 from intertie.control.waiting import NotDecided, Refused
 from intertie.model.refusal import Refusal
 from intertie.store.appending import KeyReused
+from intertie.store.blobs import StoreAway
 from intertie.store.patience import is_away
 from intertie.wire.base import FieldError, Problem, plain
 
@@ -77,8 +78,10 @@ def refused_status(refusal: Refusal) -> tuple[int, str]:
     if refusal.code == "fenced_out":
         is_newer = int(refusal.values["now"]) > int(refusal.values["epoch"])
         return 409, "fenced_out" if is_newer else "session_unknown"
-    if refusal.code == "name_taken":
+    if refusal.code in ("name_taken", "leases_left"):
         return 409, "conflict"
+    if refusal.code == "agent_left":
+        return 410, "agent_left"
     return 422, "refused"
 
 
@@ -93,6 +96,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(DBAPIError, _store)
     app.add_exception_handler(NoConnection, _store)
+    app.add_exception_handler(StoreAway, _artefacts)
     app.add_exception_handler(Exception, _unknown)
 
 
@@ -145,6 +149,13 @@ async def _store(request: Request, error: Exception) -> Response:
     if not isinstance(error, NoConnection) and not is_away(error):
         return await _unknown(request, error)
     return problem(request, Wrong(503, "unavailable", headers={"Retry-After": "1"}))
+
+
+async def _artefacts(request: Request, error: Exception) -> Response:
+    """Blobs cannot be had for now; the operator reads why, who asked need not."""
+    log.warning("artefacts away", reason=str(error))
+    wrong = Wrong(503, "unavailable", "artefacts_away", headers={"Retry-After": "2"})
+    return problem(request, wrong)
 
 
 async def _unknown(request: Request, error: Exception) -> Response:

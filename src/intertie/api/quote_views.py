@@ -86,6 +86,7 @@ def _pool(pool: PricedPool, names: Names) -> PricedPoolView:
         task_s=pool.task_s,
         task_micro=pool.task_micro,
         task_count=pool.task_count,
+        expected_wait_s=pool.wait_s,
     )
 
 

@@ -1,13 +1,14 @@
-"""The receipt: what each attempt used, from both meters, and where the money went."""
+"""The receipt: what each attempt used, from every meter, and where the money went."""
 
 from collections import defaultdict
 
 from sqlalchemy import Connection
 
 from intertie.api.job_views import Names, cause_of, charged
+from intertie.metering.usage import meters_ms
 from intertie.model.ids import encode
 from intertie.model.job import Contract, Job, Task
-from intertie.model.lease import Hold, Lease
+from intertie.model.lease import Attempted, Hold, Lease
 from intertie.model.ledger import Posting
 from intertie.model.states import UNPAID, HoldState, JobState, LeaseState, Outcome
 from intertie.model.units import HOUR_MS, MICRO, MILLI
@@ -27,7 +28,11 @@ def receipt(connection: Connection, job: Job) -> Receipt:
     index = {task.id: task.index for task in tasks}
     paid = charged(connection, (job.id,))
     names = reading.pool_names(connection)
-    lines = [_line(each, index[each.task], names, paid.get((each.id,))) for each in leases]
+    told = reading.documents(connection, "attempt", (each.id for each in leases))
+    lines = [
+        _line(each, index[each.task], names, paid.get((each.id,)), told.get(each.id, Attempted()))
+        for each in leases
+    ]
     open_holds = [hold for hold in holds if hold.state == HoldState.OPEN]
     return Receipt(
         job=encode("job", job.id),
@@ -52,13 +57,14 @@ def receipt(connection: Connection, job: Job) -> Receipt:
     )
 
 
-def difference_percent(agent_ms: int, network_ms: int) -> float:
-    """Return by how much the meters differ, in percent of the larger; 0 when neither ran."""
-    larger = max(agent_ms, network_ms)
-    return 100 * abs(agent_ms - network_ms) / larger if larger else 0.0
+def difference_percent(meters: tuple[int, ...]) -> float:
+    """Return by how much the meters differ, in percent of the largest; 0 when none ran."""
+    return 100 * (max(meters) - min(meters)) / max(meters) if max(meters) else 0.0
 
 
-def _line(lease: Lease, task: int, names: Names, paid: tuple[int, ...] | None) -> ReceiptLine:
+def _line(
+    lease: Lease, task: int, names: Names, paid: tuple[int, ...] | None, told: Attempted
+) -> ReceiptLine:
     _, amount, fee, service_units, disputed = paid or (0, 0, 0, 0, 0)
     provider, pool = names[lease.pool]
     is_over = lease.state in (LeaseState.ENDED, LeaseState.SETTLED)
@@ -72,10 +78,12 @@ def _line(lease: Lease, task: int, names: Names, paid: tuple[int, ...] | None) -
         cause=cause_of(lease),
         agent_s=lease.agent_ms / MILLI,
         network_s=lease.network_ms / MILLI,
+        site_s=lease.site_ms / MILLI if lease.site_ms else None,
+        has_independent_meter=lease.site_ms > 0,
+        site_node=told.node,
+        image=told.image,
         paid_s=lease.charged_ms / MILLI,
-        difference_percent=0.0
-        if never_ran
-        else difference_percent(lease.agent_ms, lease.network_ms),
+        difference_percent=0.0 if never_ran else difference_percent(meters_ms(lease)),
         is_disputed=disputed > 0,
         cpus_asked=lease.cpus_milli / MILLI,
         cpu_s_used=lease.cpu_ms / MILLI,

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from intertie.model.parties import Pool
 from intertie.model.states import PoolState
 from intertie.store import reading
 from intertie.store.appending import Waited
+from intertie.store.calls import Call, waiting_calls
 
 LISTEN_S = 1.0
 # Who is poked more often than this still looks only so often: pokes come in crowds.
@@ -46,6 +47,7 @@ class Look:
     pools: list[Pool]
     is_whole: bool
     answers: dict[int, Waited]
+    calls: dict[int, list[Call]]
     seldom: Seldom
 
 
@@ -60,6 +62,7 @@ class Rounds:
     """What the last round left, and who waits for the next. Once closed, nobody waits any more.
 
     `pools` holds every pool as of round `number`, `heard` counts those whose agents are heard.
+    `calls` holds by pool the calls that wait for an agent.
     `incarnation` and `inbox_wait_ms` are at most a second older.
     """
 
@@ -67,6 +70,8 @@ class Rounds:
         self._engine, self._wake, self._clerk = engine, wake, clerk
         self.number = 0
         self.pools: dict[int, Pool] = {}
+        self.calls: dict[int, list[Call]] = {}
+        self._called: set[str] = set()
         self.heard = 0
         self.incarnation = 0
         self.inbox_wait_ms = 0
@@ -109,9 +114,13 @@ class Rounds:
     async def news(
         self, pool: int, after: int, is_news: Callable[[Pool], bool], timeout_s: float
     ) -> None:
-        """Return when a round after `after` left a pool so that it is news, or in time."""
+        """Return when a round after `after` left a pool so that it is news, or in time.
+
+        A call for the pool is news.
+        """
         row = self.pools.get(pool)
         is_there = self.number > after and row is not None and is_news(row)
+        is_there = is_there or self.is_called(pool)
         if is_there or timeout_s <= 0 or self.is_closed:
             return
         poll = _Poll(asyncio.get_running_loop().create_future(), after, is_news)
@@ -124,6 +133,14 @@ class Rounds:
             waiting.discard(poll)
             if not waiting and self._polls.get(pool) is waiting:
                 del self._polls[pool]
+
+    def is_called(self, pool: int) -> bool:
+        """Return whether a call waits of which this door has not told the agent."""
+        return any(call.nonce not in self._called for call in self.calls.get(pool, ()))
+
+    def note_called(self, nonces: Iterable[str]) -> None:
+        """Note the calls that an answer tells; they stand in others, and hurry none."""
+        self._called.update(nonces)
 
     def close(self) -> None:
         """Let everybody go, so that a door that ends need not cut them off."""
@@ -160,7 +177,8 @@ class Rounds:
             if number != known:
                 changed = reading.column(Pool, "changed_round") > (-1 if is_whole else known)
                 pools = reading.rows(connection, Pool, changed)
-        return Look(number, pools, is_whole, self._clerk.look(), seldom)
+            calls = waiting_calls(connection, now_ms())
+        return Look(number, pools, is_whole, self._clerk.look(), calls, seldom)
 
     def _seldom(self) -> Seldom:
         with reading.snapshot(self._engine) as connection:
@@ -173,7 +191,7 @@ class Rounds:
         assert self._first is not None
         has_moved = look.number != self.number
         self.number, self.incarnation = look.number, look.seldom.incarnation
-        self.inbox_wait_ms = look.seldom.inbox_wait_ms
+        self.inbox_wait_ms, self.calls = look.seldom.inbox_wait_ms, look.calls
         if look.is_whole:
             self.pools.clear()
         self.pools.update((row.id, row) for row in look.pools)
@@ -185,6 +203,10 @@ class Rounds:
             for poll in self._polls.get(row.id, ()):
                 if look.number > poll.after and poll.is_news(row):
                     _release(poll.future)
+        self._called &= {call.nonce for calls in look.calls.values() for call in calls}
+        for pool in filter(self.is_called, look.calls):
+            for poll in self._polls.get(pool, ()):
+                _release(poll.future)
         if has_moved:
             for future in self._waiting:
                 _release(future)

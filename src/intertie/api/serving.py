@@ -6,12 +6,14 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
+from intertie.api.certificates import Certificate
 from intertie.control.metrics import IS_DRAINING
 
 # For what is under way once the door has let everybody go: longer than a request waits for a round.
 GRACE_S = 12
 # Longer than callers pause between requests: a request on a connection that just closed is lost.
 KEEP_ALIVE_S = 75
+MESSAGE_BYTES_MAX = 1 << 20  # of a WebSocket: it is held whole before anybody sees it
 
 
 class DoorServer(uvicorn.Server):
@@ -22,7 +24,12 @@ class DoorServer(uvicorn.Server):
     """
 
     def __init__(
-        self, app: FastAPI, host: str = "127.0.0.1", port: int = 0, notice_s: float = 0
+        self,
+        app: FastAPI,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        notice_s: float = 0,
+        certificate: Certificate | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -34,6 +41,9 @@ class DoorServer(uvicorn.Server):
                 access_log=False,
                 timeout_graceful_shutdown=GRACE_S,
                 timeout_keep_alive=KEEP_ALIVE_S,
+                ws_max_size=MESSAGE_BYTES_MAX,
+                ssl_certfile=certificate.chain if certificate else None,
+                ssl_keyfile=certificate.key if certificate else None,
             )
         )
         self._app = app

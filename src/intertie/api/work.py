@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Query, Response
-from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from intertie.api.attempts import OFFSET
+from intertie.api.contents import BINARY, content_of
 from intertie.api.contract import Responses, problems, stream_or
 from intertie.api.door import Door, Language, TheDoor
 from intertie.api.identity import Bearer, ProjectOrOperator
@@ -71,28 +72,21 @@ def list_files(
 @router.get(
     "/files/{task}/{path:path}",
     summary="Fetch one file",
-    response_class=FileResponse,
-    responses={**_FILE, **problems(401, 403, 404, 416, 422)},
+    response_class=StreamingResponse,
+    responses={**_FILE, **problems(401, 403, 404, 416, 422, 503)},
 )
-def get_file(
-    door: TheDoor, bearer: ProjectOrOperator, job: str, task: int, path: str
-) -> FileResponse:
+async def get_file(
+    door: TheDoor, bearer: ProjectOrOperator, job: str, task: int, path: str, request: Request
+) -> StreamingResponse:
     """The content of one file, as an attachment. Ranges are served."""
-    known = find_job(door, bearer, job)
-    with reading.snapshot(door.engine) as connection:
-        files = file_views(connection, known)
-    # A path is looked up among those that the attempt named; it never reaches the file system.
-    found = next((file for file in files if (file.task, file.path) == (task, path)), None)
-    place = door.blobs.find(found.sha256) if found else None
-    if found is None or place is None or not owns_blob(door.engine, found.sha256, known.project):
-        raise not_found("file", f"{task}/{path}")
+    sha, size_bytes = await door.move(_file, door, bearer, job, task, path)
     name = path.rpartition("/")[2]
     headers = {
         "Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}",
         "X-Content-Type-Options": "nosniff",
     }
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return FileResponse(place, media_type=kind, headers=headers)
+    kind = mimetypes.guess_type(name)[0] or BINARY
+    return await content_of(door, request, sha, size_bytes, kind, headers)
 
 
 @router.get(
@@ -153,6 +147,20 @@ async def get_events(
         return _stream(follow_events(door, known.id, since, lang))
     found = await door.run(_events, door, known.id, since, limit + 1, lang)
     return page(found, limit, found[:limit], lambda event: str(event.number))
+
+
+def _file(door: Door, bearer: Bearer, job: str, task: int, path: str) -> tuple[str, int]:
+    """Return the hash and size of a file that a job left."""
+    known = find_job(door, bearer, job)
+    with reading.snapshot(door.engine) as connection:
+        files = file_views(connection, known)
+    # A path is looked up among those that the attempt named; it never reaches the file system.
+    found = next((file for file in files if (file.task, file.path) == (task, path)), None)
+    if found is not None and owns_blob(door.engine, found.sha256, known.project):
+        size_bytes = door.blobs.size(found.sha256)
+        if size_bytes is not None:
+            return found.sha256, size_bytes
+    raise not_found("file", f"{task}/{path}")
 
 
 def _events(door: Door, job: int, since: int, limit: int, lang: str) -> list[JobEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,8 @@ from intertie.cli.session import Session
 
 if TYPE_CHECKING:
     from intertie.agent.settings import AgentSettings
-    from intertie.engines.host.engine import HostSettings
 
+_AS_THEY_STAND = {"who": "{who}", "refused": "{refused}"}
 Settings = Annotated[Path, typer.Argument(help="cli.option.settings", metavar="SETTINGS")]
 
 
@@ -31,20 +32,24 @@ def check(
     settings: Annotated[
         Path | None, typer.Argument(help="cli.option.settings_maybe", metavar="[SETTINGS]")
     ] = None,
-) -> None:
-    """Say what this machine could offer, and what it can and cannot enforce."""
-    import json
-
+) -> int:
+    """Say what this pool would offer now and why; without settings, what this machine has."""
+    if settings is None:
+        _show_machine(session)
+        return exits.DONE
+    from intertie.cli.checking import check as look
     from intertie.cli.render.agent import facts_view
-    from intertie.engines.host.engine import HostEngine
-    from intertie.model.plain import to_plain
+    from intertie.cli.render.health import health_table
 
-    with tempfile.TemporaryDirectory(prefix="intertie-check-") as folder:
-        found = HostEngine(_host_settings(Path(folder), settings)).facts()
+    words = {word: session.text(f"cli.agent.{word}") for word in ("always", "everyone")}
+    found = look(settings, words | {"but": session.text("cli.agent.but", **_AS_THEY_STAND)})
     if session.as_json:
-        print(json.dumps(to_plain(found), indent=2, ensure_ascii=False))
+        print(json.dumps(found.plain(), indent=2, ensure_ascii=False))
     else:
-        session.out.print(facts_view(found, session.lang))
+        if found.facts is not None:
+            session.out.print(facts_view(found.facts, session.lang))
+        session.out.print(health_table(found.findings, session.lang))
+    return exits.DONE if found.is_well else exits.JOB_FAILED
 
 
 def reclaim(
@@ -88,18 +93,15 @@ def _read(path: Path) -> AgentSettings:
         raise BadInput(problem_of("bad_request", "The settings are wrong", str(error))) from None
 
 
-def _host_settings(folder: Path, path: Path | None) -> HostSettings:
-    from intertie.engines.host.engine import HostSettings
+def _show_machine(session: Session) -> None:
+    from intertie.cli.render.agent import facts_view
+    from intertie.engines.host.engine import open_engine
+    from intertie.engines.registry import EngineSettings
+    from intertie.model.plain import to_plain
 
-    if path is None:
-        return HostSettings(folder)
-    told = _read(path)
-    return HostSettings(
-        folder,
-        cpus_milli=told.cpus_milli,
-        memory_bytes=told.memory_bytes,
-        disk_bytes=told.disk_bytes,
-        speed_percent=told.speed_percent,
-        is_sandboxed=told.is_sandboxed,
-        is_limited=told.is_limited,
-    )
+    with tempfile.TemporaryDirectory(prefix="intertie-check-") as folder:
+        found = open_engine(EngineSettings(Path(folder))).facts()
+    if session.as_json:
+        print(json.dumps(to_plain(found), indent=2, ensure_ascii=False))
+    else:
+        session.out.print(facts_view(found, session.lang))

@@ -17,6 +17,8 @@ from intertie.cli.roles import Place
 from intertie.control.clock import now_ms
 from intertie.model.units import GIB
 from intertie.store import tables
+from intertie.store.artefacts import ARTEFACTS, ENDPOINT, open_bucket
+from intertie.store.blobs import StoreAway
 
 Word = Literal["ok", "warn", "bad"]
 FREE_BYTES_LEAST = 2 * GIB
@@ -45,6 +47,7 @@ def examine(place: Place) -> Iterator[Finding]:
     yield _credentials(place.data)
     yield _files()
     yield from _database(place)
+    yield _artefacts(place.data)
     yield _sandbox()
 
 
@@ -72,6 +75,19 @@ def _disk(data: Path) -> Finding:
         probe.unlink(missing_ok=True)
     values = {"free_bytes": free, "fsync_ms": ceil((time.perf_counter() - begun) * 1000)}
     return Finding("disk", "ok" if free >= FREE_BYTES_LEAST else "warn", values)
+
+
+def _artefacts(data: Path) -> Finding:
+    """Blobs in a bucket are in no backup of ours: that is said even where all is well."""
+    where = os.environ.get(ARTEFACTS, "")
+    try:
+        bucket = open_bucket(where, os.environ.get(ENDPOINT, ""))
+        if bucket is None:
+            return Finding("artefacts", "ok", {"where": str(data / "blobs")})
+        bucket.check()
+    except (ValueError, StoreAway) as error:
+        return Finding("artefacts", "bad", {"where": where, "reason": str(error)})
+    return Finding("artefacts", "warn", {"where": where})
 
 
 def _credentials(data: Path) -> Finding:

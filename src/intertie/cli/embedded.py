@@ -1,13 +1,16 @@
 """An embedded network: all of one data folder on this machine, started and stopped as one."""
 
+import errno
 import fcntl
 import json
-import re
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from intertie.agent.settings import with_keys
+from intertie.cli.listening import Listening
 from intertie.cli.processes import Process, python_command, wait_until_ready
 
 if TYPE_CHECKING:
@@ -28,11 +31,19 @@ class EmbeddedNetwork:
     jobs run on: the next `start` finds them.
     """
 
-    def __init__(self, data: Path, port: int = 0, database: str | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        port: int = 0,
+        database: str | None = None,
+        listening: Listening | None = None,
+    ) -> None:
         self.data = data
         self._database = [database] if database else []
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.listening = replace(listening or Listening(0), port=port or free_port())
+        self.port = self.listening.port
+        self.url = self.listening.own_url
+        self.address = self.listening.own_address
         self.agents: dict[str, Process] = {}
         self._processes: list[Process] = []
         self._clients: list[Intertie] = []
@@ -49,12 +60,12 @@ class EmbeddedNetwork:
         """Start decider and door; raise InUse or StartFailed with the reason."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(self.data)
-        _check_port(self.port)
+        _check_port(self.listening)
         self._ensure_network()
         logs = self.data / "log"
         part = "intertie.cli.processes"
         decider = python_command(part, "decide", str(self.data), *self._database)
-        told = (str(self.data), str(self.port), *self._database)
+        told = (str(self.data), self.listening.text, *self._database)
         door = python_command(part, "serve", *told)
         self._processes = [
             Process("decider", decider, logs / "decider.log"),
@@ -63,7 +74,7 @@ class EmbeddedNetwork:
         for process in self._processes:
             process.start()
         try:
-            wait_until_ready(self.url, self._processes)
+            wait_until_ready(self.address, self._processes)
         except BaseException:
             self.stop()
             raise
@@ -86,7 +97,7 @@ class EmbeddedNetwork:
         """Return a connection as one of the names in the credentials file; `stop` closes it."""
         from intertie.client import Intertie
 
-        self._clients.append(Intertie(self.url, self.tokens()[name], lang))
+        self._clients.append(Intertie(self.address, self.tokens()[name], lang))
         return self._clients[-1]
 
     def tokens(self) -> dict[str, str]:
@@ -100,16 +111,15 @@ class EmbeddedNetwork:
 
         path = self.data / CREDENTIALS
         default = json.loads(path.read_text())["default"] if path.exists() else name
-        save_credentials(path, self.url, {name: token}, name if is_default else default)
+        save_credentials(path, self.address, {name: token}, name if is_default else default)
 
     def add_agent(self, pool: str, settings: Mapping[str, object]) -> Path:
         """Write an agent's settings and start it; return its folder."""
         folder = self.agent_folder(pool)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / "agent.toml"
-        told = {"network": self.url, "folder": str(folder), "pool": pool, **settings}
         path.touch(mode=0o600)
-        path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in told.items()))
+        path.write_text(with_keys("", {"folder": str(folder), "pool": pool, **settings}))
         self.start_agent(pool)
         return folder
 
@@ -120,8 +130,8 @@ class EmbeddedNetwork:
     def start_agent(self, pool: str) -> None:
         """Start the agent whose settings are below the data folder, at today's address."""
         path = self.agent_folder(pool) / "agent.toml"
-        address = f"network = {json.dumps(self.url)}"
-        path.write_text(re.sub(r"(?m)^network = .*$", address, path.read_text()))
+        here = {"network": self.url, "fingerprint": self.listening.fingerprint}
+        path.write_text(with_keys(path.read_text(), here))
         command = python_command("intertie.cli.processes", "agent", str(path))
         process = Process(f"agent {pool}", command, self.data / "log" / f"agent-{pool}.log")
         process.start()
@@ -152,12 +162,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
+def _check_port(listening: Listening) -> None:
+    host, port = listening.host, listening.port
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise InUse(f"{host} cannot be listened on: {error.strerror}") from error
             raise InUse(f"port {port} is in use: choose another with --port") from error
 
 

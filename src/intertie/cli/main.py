@@ -6,7 +6,19 @@ from typing import Any
 
 import typer
 
-from intertie.cli import agents, books, jobs, market, network, operating, parties, run, webhooks
+from intertie.cli import (
+    agents,
+    books,
+    jobs,
+    joining,
+    market,
+    network,
+    operating,
+    parties,
+    run,
+    sessions,
+    webhooks,
+)
 from intertie.cli.commands import Command, build, startup_language
 from intertie.cli.exits import BAD_INPUT
 
@@ -14,6 +26,8 @@ COMMANDS = (
     Command("up", network.up, "network"),
     Command("demo", network.demo, "network"),
     Command("run", run.run, "jobs", run.spec_fields),
+    Command("submit", run.submit, "jobs", run.spec_fields),
+    Command("open", sessions.open_session, "jobs", sessions.session_fields),
     Command("quote", market.quote, "jobs", run.spec_fields),
     Command("jobs", jobs.jobs, "jobs"),
     Command("job", jobs.job, "jobs"),
@@ -39,6 +53,8 @@ COMMANDS = (
     Command("webhook test", webhooks.test, "market"),
     Command("ledger check", books.check, "market"),
     Command("ledger show", books.show, "market"),
+    Command("join", joining.join, "supply"),
+    Command("leave", joining.leave, "supply"),
     Command("agent run", agents.run, "supply"),
     Command("agent check", agents.check, "supply"),
     Command("agent reclaim", agents.reclaim, "supply"),

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from intertie.cli.run import Words, spec_of
+from intertie.cli import importing
+from intertie.cli.run import Words, asked_for
 from intertie.cli.session import Session
 
 
@@ -34,7 +35,9 @@ def quote(
     from intertie.cli.render.market import quote_view
     from intertie.client import specs
 
-    spec, folder = spec_of(words or [], fields, workdir)
+    spec, folder, brought = asked_for(words or [], fields, workdir)
+    if brought:
+        importing.tell(session, brought, folder)
     specs.load(spec, folder)  # what is wrong with it is said before anything is asked of a network
     found = session.network.quote(spec, folder)
     session.show(found, lambda: quote_view(found, session.lang))

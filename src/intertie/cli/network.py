@@ -8,6 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertie.cli import exits
+from intertie.cli.artefacts import ArtefactsOption, EndpointOption, told
+from intertie.cli.listening import (
+    LOOPBACK,
+    ChainOption,
+    HostOption,
+    InsecureOption,
+    KeyOption,
+    Listening,
+    Tls,
+    TlsOption,
+    join_line,
+    tell_join,
+)
 from intertie.cli.session import Session
 
 if TYPE_CHECKING:
@@ -23,22 +36,33 @@ def up(
     with_agent: Annotated[
         bool, typer.Option("--agent/--no-agent", help="cli.option.with_agent")
     ] = True,
+    host: HostOption = LOOPBACK,
+    is_self_signed: TlsOption = False,
+    chain: ChainOption = None,
+    key: KeyOption = None,
+    is_insecure: InsecureOption = False,
+    artefacts: ArtefactsOption = "",
+    endpoint: EndpointOption = "",
 ) -> int:
     """Start a whole network on this machine and stay until Ctrl-C."""
     from intertie.cli import up as embedded
     from intertie.cli.embedded import InUse
     from intertie.cli.processes import StartFailed
-    from intertie.client import Unreachable
+    from intertie.client import Unreachable, credentials
     from intertie.client.errors import problem_of
 
+    folder = (data or credentials.home()).absolute()
+    told(artefacts, endpoint)
+    files = Tls(is_self_signed, chain, key, is_insecure).files(session, folder, host)
+    listening = Listening(port, host, chain=files[0], key=files[1])
     try:
         with session.waiting("cli.up.starting"):
-            network, started = embedded.start(data, port, with_agent)
+            network, started = embedded.start(data, port, with_agent, listening)
     except (InUse, StartFailed) as error:
         title = session.text("problem.unavailable")
         raise Unreachable(problem_of("unavailable", title, str(error))) from None
     try:
-        _tell_started(session, started)
+        _tell_started(session, started, network.listening)
         why = embedded.wait_for_end(network)
     finally:
         with session.waiting("cli.up.stopping"):
@@ -77,14 +101,17 @@ def version(session: Session) -> None:
         print(f"intertie {__version__}")
 
 
-def _tell_started(session: Session, started: Started) -> None:
+def _tell_started(session: Session, started: Started, listening: Listening) -> None:
     if session.as_json:
         import json
 
         told = {"url": started.console, "data": str(started.data), "project": started.project}
+        told["fingerprint"] = listening.fingerprint
         print(json.dumps(told), flush=True)
         return
     first = "cli.up.first" if started.is_first else "cli.up.again"
     session.say(first, project=started.project, data=started.data)
     session.say("cli.up.console", url=started.console, token=started.project_token)
+    line = join_line(listening.url, "TOKEN", listening.fingerprint)
+    tell_join(session, "cli.up.join", line)
     session.say("cli.up.next")

@@ -13,6 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertie.cli import exits
+from intertie.cli.artefacts import ArtefactsOption, EndpointOption, told, told_and_there
+from intertie.cli.listening import (
+    LOOPBACK,
+    ChainOption,
+    HostOption,
+    InsecureOption,
+    KeyOption,
+    Listening,
+    Tls,
+    TlsOption,
+    join_line,
+    tell_join,
+)
 from intertie.cli.session import Session
 
 if TYPE_CHECKING:
@@ -55,6 +68,8 @@ def init(
     address: Annotated[
         str, typer.Option("--address", help="cli.option.address", metavar="URL")
     ] = "http://127.0.0.1:8420",
+    artefacts: ArtefactsOption = "",
+    endpoint: EndpointOption = "",
 ) -> None:
     """Make a network in a database and keep its operator's token in the data folder."""
     from intertie.control.bootstrap import OPERATOR, make_token, open_network, save_credentials
@@ -64,6 +79,7 @@ def init(
     place.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists():
         raise _wrong(session.text("cli.init.there", path=path))
+    told_and_there(artefacts, endpoint)
     with _reached(session):
         engine = open_network(place.database, name)
         with engine.begin() as connection:
@@ -79,9 +95,7 @@ def serve(
     session: Session,
     data: DataOption = None,
     database: DatabaseOption = None,
-    host: Annotated[str, typer.Option("--host", help="cli.option.host", metavar="ADDRESS")] = (
-        "127.0.0.1"
-    ),
+    host: HostOption = LOOPBACK,
     port: Annotated[int, typer.Option("--port", help="cli.option.serve_port", min=1)] = 8420,
     has_console: Annotated[
         bool, typer.Option("--console/--no-console", help="cli.option.console")
@@ -89,13 +103,24 @@ def serve(
     notice: Annotated[
         float, typer.Option("--drain-notice", help="cli.option.notice", min=0, metavar="SECONDS")
     ] = 0,
+    is_self_signed: TlsOption = False,
+    chain: ChainOption = None,
+    key: KeyOption = None,
+    is_insecure: InsecureOption = False,
+    artefacts: ArtefactsOption = "",
+    endpoint: EndpointOption = "",
     level: LevelOption = Level.info,
 ) -> None:
     """Run a door until it is told to end. Any number of them share a database and a folder."""
     from intertie.cli import roles
 
     place = _ready(session, data, database)
-    roles.serve(place, roles.Listening(port, host, has_console, notice), level.value)
+    told(artefacts, endpoint)
+    files = Tls(is_self_signed, chain, key, is_insecure).files(session, place.data, host)
+    listening = Listening(port, host, has_console, notice, *files)
+    line = join_line(listening.url, "TOKEN", listening.fingerprint)
+    tell_join(session, "cli.up.join", line)
+    roles.serve(place, listening, level.value)
 
 
 def decide(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertie.cli.session import Session
+from intertie.cli.session import Session, as_json
 
 if TYPE_CHECKING:
     from intertie.wire.parties import Created, ProjectView
@@ -31,12 +31,12 @@ def providers_list(session: Session) -> None:
 
 def providers_add(session: Session, name: Name) -> None:
     """Register a provider; prints the one-time token for its agent."""
-    _show_created(session, session.network.create_provider(name), "cli.providers.added")
+    _show_provider(session, session.network.create_provider(name))
 
 
 def providers_token(session: Session, provider: Provider) -> None:
     """Make one more one-time token for an agent of a provider."""
-    _show_created(session, session.network.create_enrol_token(provider), "cli.providers.added")
+    _show_provider(session, session.network.create_enrol_token(provider))
 
 
 def projects_list(session: Session) -> None:
@@ -78,9 +78,22 @@ def projects_block(
     session.show(found, lambda: session.text(key, project=found.name))
 
 
+def _show_provider(session: Session, created: Created) -> None:
+    from intertie.cli.listening import join_line, tell_join
+
+    if session.as_json:
+        print(as_json(created))
+        return
+    network = session.network
+    line = join_line(network.url, created.enrol_token or "", network.fingerprint)
+    tell_join(session, "cli.providers.join", line, id=created.id, name=created.name)
+
+
 def _show_created(session: Session, created: Created, key: str) -> None:
-    token = created.enrol_token or created.token
-    session.show(created, lambda: session.text(key, id=created.id, name=created.name, token=token))
+    session.show(
+        created,
+        lambda: session.text(key, id=created.id, name=created.name, token=created.token),
+    )
 
 
 def _show_balance(session: Session, project: ProjectView) -> None:

@@ -78,20 +78,24 @@ def python_command(*words: str) -> list[str]:
     return [sys.executable, "-m", *words]
 
 
-def wait_until_ready(url: str, processes: Sequence[Process]) -> None:
+def wait_until_ready(address: str, processes: Sequence[Process]) -> None:
     """Return when the door is ready: somebody leads and rounds are taken.
 
     Raises StartFailed with the log of whoever ended.
     """
     import httpx
 
+    from intertie.client.pinning import split_address, trust
+
+    url, fingerprint = split_address(address)
+    tls = trust(fingerprint)
     ends = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < ends:
         for process in processes:
             if process.exit_code() is not None:
                 raise StartFailed(f"{process.name} ended:\n{process.tail()}")
         try:
-            if httpx.get(f"{url}/v1/health/ready", timeout=2.0).status_code == 200:
+            if httpx.get(f"{url}/v1/health/ready", timeout=2.0, verify=tls).status_code == 200:
                 return
         except httpx.HTTPError:
             pass  # nobody listens yet.
@@ -103,7 +107,7 @@ def wait_until_ready(url: str, processes: Sequence[Process]) -> None:
 def main(words: Sequence[str]) -> int:
     """Run a role as a child process, which ends with its parent.
 
-    `serve DATA PORT [DATABASE]`, `decide DATA [DATABASE]` or `agent SETTINGS`.
+    `serve DATA LISTENING [DATABASE]`, `decide DATA [DATABASE]` or `agent SETTINGS`.
     """
     _end_with_parent()
     role, folder, *more = words
@@ -112,10 +116,11 @@ def main(words: Sequence[str]) -> int:
         from intertie.agent.settings import read_settings
 
         return run(read_settings(Path(folder)))
-    from intertie.cli.roles import Listening, Place, decide, serve
+    from intertie.cli.listening import Listening
+    from intertie.cli.roles import Place, decide, serve
 
     if role == "serve":
-        serve(Place.of(Path(folder), *more[1:]), Listening(int(more[0])))
+        serve(Place.of(Path(folder), *more[1:]), Listening.parse(more[0]))
     else:
         decide(Place.of(Path(folder), *more))
     return 0

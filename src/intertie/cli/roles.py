@@ -6,8 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
-EVERYWHERE = ("0.0.0.0", "::")
+from intertie.cli.listening import Listening
 
 
 @dataclass(frozen=True)
@@ -25,16 +24,6 @@ class Place:
         return cls(data, database or database_url(data))
 
 
-@dataclass(frozen=True)
-class Listening:
-    """Where a door listens. Told to end, it says for `notice_s` that it is not ready any more."""
-
-    port: int
-    host: str = LOOPBACK
-    has_console: bool = True
-    notice_s: float = 0
-
-
 def serve(place: Place, listening: Listening, log_level: str = "info") -> None:
     """Run a door, and the console on it, until the process is told to end."""
     from intertie.control.logs import configure
@@ -45,21 +34,21 @@ def serve(place: Place, listening: Listening, log_level: str = "info") -> None:
     from intertie.control.bootstrap import open_network
     from intertie.control.metrics import watch_database
     from intertie.control.wake import Wake
+    from intertie.store.artefacts import blobs_told_by
 
     engine = open_network(place.database)
     watch_database(engine)
     wake = Wake(place.data, "door", engine)
-    app = create_app(engine, wake, place.data)
-    host, port = listening.host, listening.port
+    app = create_app(engine, wake, place.data, blobs_told_by(os.environ, place.data))
     if listening.has_console:
         from intertie.catalogue.texts import languages, text
         from intertie.console.pages import mount
         from intertie.control.bootstrap import console_secret
 
-        own = LOOPBACK if host in EVERYWHERE else host
-        mount(app, f"http://{own}:{port}", text, languages(), console_secret(engine))
+        mount(app, listening.own_address, text, languages(), console_secret(engine))
+    own = (listening.host, listening.port, listening.notice_s, listening.certificate)
     try:
-        DoorServer(app, host, port, listening.notice_s).run()
+        DoorServer(app, *own).run()
     finally:
         wake.close()
         engine.dispose()

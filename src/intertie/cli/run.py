@@ -1,4 +1,4 @@
-"""`intertie run`: submit a job from a spec file or a command, and follow it to its end."""
+"""`intertie run`: submit a job from a file or a command, and follow it to its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from intertie.cli import exits
+from intertie.cli import exits, importing
 from intertie.cli.session import Session
 
 if TYPE_CHECKING:
@@ -70,26 +70,54 @@ def spec_fields(
     """Fields of a job spec that stand on the command line; they take precedence over the file."""
 
 
+Folder = Annotated[
+    Path | None, typer.Option("--workdir", help="cli.option.workdir", metavar="FOLDER")
+]
+QuoteId = Annotated[str | None, typer.Option("--quote", help="cli.option.quote", metavar="QUOTE")]
+OptionCode = Annotated[
+    str | None, typer.Option("--option", help="cli.option.option", metavar="CODE")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="cli.option.strict")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="cli.option.dry_run")]
+
+
+def submit(
+    session: Session,
+    fields: dict[str, Any],
+    words: Words = None,
+    workdir: Folder = None,
+    quote: QuoteId = None,
+    option: OptionCode = None,
+    strict: Strict = False,
+    dry_run: DryRun = False,
+) -> int:
+    """Submit a job and say its id."""
+    return run(session, fields, words, workdir, quote, option, True, None, strict, dry_run)
+
+
 def run(
     session: Session,
     fields: dict[str, Any],
     words: Words = None,
-    workdir: Annotated[
-        Path | None, typer.Option("--workdir", help="cli.option.workdir", metavar="FOLDER")
-    ] = None,
-    quote: Annotated[
-        str | None, typer.Option("--quote", help="cli.option.quote", metavar="QUOTE")
-    ] = None,
-    option: Annotated[
-        str | None, typer.Option("--option", help="cli.option.option", metavar="CODE")
-    ] = None,
+    workdir: Folder = None,
+    quote: QuoteId = None,
+    option: OptionCode = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="cli.option.detach")] = False,
     to: Annotated[Path | None, typer.Option("--to", help="cli.option.to", metavar="FOLDER")] = None,
+    strict: Strict = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Submit; unless detached, follow, and end with the outcome, the cost and the results."""
     from intertie.client import specs
 
-    spec, folder = spec_of(words or [], fields, workdir)
+    spec, folder, found = asked_for(words or [], fields, workdir)
+    if found and strict:
+        importing.refuse_unmet(session, found)
+    if dry_run:
+        importing.show(session, found or importing.own(words or []), spec)
+        return exits.DONE
+    if found:
+        importing.tell(session, found, folder)
     specs.load(spec, folder)  # what is wrong with it is said before anything is asked of a network
     with session.progress("cli.run.uploading") as say:
         job = session.network.submit(spec, quote, option, folder, on_progress=say)
@@ -112,6 +140,18 @@ def follow(session: Session, job: JobView, to: Path | None) -> int:
         session.network.results(ended, to)
     session.show(ended, lambda: _ending(session, ended, to))
     return exits.code_of_job(ended)
+
+
+def asked_for(
+    words: list[str], fields: dict[str, Any], workdir: Path | None
+) -> tuple[dict[str, Any], Path | None, importing.Brought | None]:
+    """Return the spec that a command line means, its folder, and the file it was brought in.
+
+    An sbatch script is known by its #SBATCH lines, a SkyPilot task by its fields.
+    """
+    if found := importing.brought(words, told := _as_spec(fields)):
+        return found.spec(told), workdir or found.folder(), found
+    return *spec_of(words, fields, workdir), None
 
 
 def spec_of(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intertie.cli.embedded import EmbeddedNetwork
+from intertie.cli.listening import Listening
 from intertie.client import credentials
 
 PROJECT = "home"
@@ -24,11 +25,13 @@ class Started:
     is_first: bool
 
 
-def start(data: Path | None, port: int, with_agent: bool) -> tuple[EmbeddedNetwork, Started]:
+def start(
+    data: Path | None, port: int, with_agent: bool, listening: Listening | None = None
+) -> tuple[EmbeddedNetwork, Started]:
     """Start the network of a data folder; on the first start open a project with trial credit."""
     folder = data or credentials.home()
     is_first = not (folder / "credentials.json").exists()
-    network = EmbeddedNetwork(folder, port)
+    network = EmbeddedNetwork(folder, port, listening=listening)
     network.start()
     try:
         if PROJECT not in network.tokens():

@@ -18,12 +18,14 @@ from intertie.client.errors import (
 )
 from intertie.client.executor import NetworkExecutor
 from intertie.client.futures import CallFailed, NetworkFuture, RemoteTask
+from intertie.client.imports import Imported, from_sbatch, from_sky
 from intertie.client.network import Intertie
 from intertie.client.progress import Progress
 
 __all__ = [
     "BadInput",
     "CallFailed",
+    "Imported",
     "Intertie",
     "IntertieError",
     "NetworkExecutor",
@@ -40,4 +42,6 @@ __all__ = [
     "Unpicklable",
     "Unreachable",
     "WaitTimeout",
+    "from_sbatch",
+    "from_sky",
 ]

@@ -43,7 +43,7 @@ def choose(url: str | None, token: str | None, name: str | None) -> tuple[str, s
 
     A token of the file is only ever sent to the address in the file.
     """
-    told_url = url or os.environ.get("INTERTIE_URL", "")
+    told_url = _pinned_as_before(url or os.environ.get("INTERTIE_URL", ""))
     told_token = token or ("" if name else os.environ.get("INTERTIE_TOKEN", ""))
     if told_url and told_token:
         return told_url, told_token
@@ -62,6 +62,14 @@ def choose(url: str | None, token: str | None, name: str | None) -> tuple[str, s
     if address.rstrip("/") != known.url.rstrip("/"):
         known = Credentials()
     return address, _token(known, name)
+
+
+def _pinned_as_before(url: str) -> str:
+    """Return the address with the fingerprint that is known of it, unless it brings its own."""
+    if not url.startswith("https://") or "#" in url:
+        return url
+    known = load().url
+    return known if known.partition("#")[0].rstrip("/") == url.rstrip("/") else url
 
 
 def _token(known: Credentials, name: str | None) -> str:

@@ -72,8 +72,8 @@ class Intertie:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         address, bearer = credentials.choose(url, token, name)
-        self.url = address
         self._transport = Transport(address, bearer, lang, timeout_s, transport)
+        self.url, self.fingerprint = self._transport.url, self._transport.fingerprint
 
     def close(self) -> None:
         self._transport.close()

@@ -6,14 +6,19 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 
 from intertie.client.errors import Unreachable, error_of, problem_from, problem_of
+from intertie.client.pinning import split_address, trust, why_not_trusted
 from intertie.client.streams import ServerEvent, parse
+
+if TYPE_CHECKING:
+    from websockets.http11 import Response
+    from websockets.sync.client import ClientConnection
 
 Body = Mapping[str, Any]
 Headers = Mapping[str, str]
@@ -22,11 +27,12 @@ TRIES = 4
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
 STREAM_SILENCE_S = 45.0
+DIAL_S = 75.0  # a door waits that long for an agent, and a little
 RETRIED = (429, 502, 503, 504)
 
 
 class Transport:
-    """Sends requests to one network as one bearer.
+    """Sends requests to one network as one bearer; its address may pin its certificate.
 
     Every request is safe to repeat: a create carries an Idempotency-Key that stays the same
     over its retries. Connection errors and 429/502/503/504 are tried `TRIES` times in all.
@@ -46,14 +52,18 @@ class Transport:
             headers["Authorization"] = f"Bearer {token}"
         if lang:
             headers["Accept-Language"] = lang
-        self.url = _checked_url(url)
+        self.url, self.fingerprint = _checked_address(url)
         self.sleep = sleep
+        self._address = url
+        self._tls = trust(self.fingerprint)
         self._known = (token, lang, timeout_s, transport)
+        self._told = [name for name in headers if name != "Accept"]
         self._http = httpx.Client(
             base_url=self.url,
             headers=headers,
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
             transport=transport,
+            verify=self._tls,
             trust_env=not _is_here(self.url),
         )
         # Notebooks never call close; streams may outlive the `Intertie` that began them.
@@ -61,7 +71,7 @@ class Transport:
 
     def another(self) -> "Transport":
         """Return a conversation of its own with the same network, as the same bearer."""
-        return Transport(self.url, *self._known, self.sleep)
+        return Transport(self._address, *self._known, self.sleep)
 
     def close(self) -> None:
         self._closed_with()
@@ -106,7 +116,7 @@ class Transport:
             try:
                 response = self._http.send(request)
             except httpx.TransportError as error:
-                if not left:
+                if not left or why_not_trusted(error):
                     raise self._unreachable(error) from error
                 self.sleep(waited_s)
                 continue
@@ -116,6 +126,26 @@ class Transport:
                 raise _error_in(response)
             self.sleep(_retry_after_s(response, waited_s))
         raise AssertionError("the last try returns or raises")
+
+    def dial(self, path: str) -> "ClientConnection":
+        """Open a WebSocket to a route, once; raise the named error of whoever refuses."""
+        from websockets.exceptions import InvalidHandshake, InvalidStatus
+        from websockets.sync.client import connect
+
+        try:
+            dialling = connect(
+                f"ws{self.url.removeprefix('http')}/v1/{path}",
+                ssl=self._tls if self.url.startswith("https") else None,
+                additional_headers={name: self._http.headers[name] for name in self._told},
+                compression=None,
+                proxy=None if _is_here(self.url) else True,
+                open_timeout=DIAL_S,
+            )
+            return dialling.__enter__()  # later versions connect only now
+        except InvalidStatus as error:
+            raise _error_in(_as_httpx(error.response)) from None
+        except (OSError, InvalidHandshake, EOFError) as error:
+            raise self._unreachable(error) from error
 
     def save(self, path: str, place: Path) -> str:
         """Write the bytes of an answer into a file and return their SHA-256."""
@@ -191,6 +221,9 @@ class Transport:
         return digest.hexdigest()
 
     def _unreachable(self, error: Exception) -> Unreachable:
+        if why := why_not_trusted(error):
+            detail = f"{self.url}: {why}"
+            return Unreachable(problem_of("untrusted", "The network is not who it says", detail))
         detail = f"{self.url} did not answer ({str(error) or type(error).__name__})"
         return Unreachable(problem_of("unreachable", "The network cannot be reached", detail))
 
@@ -218,17 +251,28 @@ def _error_in(response: httpx.Response) -> Exception:
     return error_of(problem_from(response.status_code, kind, body))
 
 
+def _as_httpx(response: "Response") -> httpx.Response:
+    headers = list(response.headers.raw_items())
+    return httpx.Response(
+        response.status_code, headers=headers, content=bytes(response.body or b"")
+    )
+
+
 def _retry_after_s(response: httpx.Response, otherwise_s: float) -> float:
     told = response.headers.get("retry-after", "")
     return min(LONGEST_WAIT_S, float(told)) if told.isdigit() else otherwise_s
 
 
-def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        detail = f"write an address such as http://127.0.0.1:8800, not {url!r}"
-        raise Unreachable(problem_of("no_network", "The address of the network is wrong", detail))
-    return url.rstrip("/").removesuffix("/v1")
+def _checked_address(address: str) -> tuple[str, str]:
+    """Return the URL and the pinned fingerprint, or nothing, of an address."""
+    parts = urlsplit(address)
+    try:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"write an address such as http://127.0.0.1:8800, not {address!r}")
+        return split_address(address)
+    except ValueError as error:
+        title = "The address of the network is wrong"
+        raise Unreachable(problem_of("no_network", title, str(error))) from None
 
 
 def _is_here(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""The attempts at a job's tasks: where each ran, how it ended, what both meters say."""
+"""The attempts at a job's tasks: where each ran, how it ended, what the meters say."""
 
 from intertie.console.parts import section
 from intertie.console.speech import DASH, Speech, credits_of, number_of
@@ -21,8 +21,11 @@ def show_attempts(speech: Speech, tasks: list[TaskView]) -> None:
         Column("exit", say("column.exit_code"), is_number=True),
         Column("agent", say("column.agent_s"), is_number=True),
         Column("network", say("column.network_s"), is_number=True),
+        Column("site", say("column.site_s"), is_number=True),
         Column("amount", say("column.amount"), is_number=True),
+        Column("image", say("column.image")),
         Column("placed", speech.clock("column.placed_at")),
+        Column("expected", speech.clock("column.expected_start_at")),
         Column("started", speech.clock("column.started_at")),
         Column("ended", speech.clock("column.ended_at")),
     ]
@@ -43,13 +46,16 @@ def _row(task: TaskView, number: int, attempt: AttemptView, speech: Speech) -> R
         "attempt": by_number(number, str(number)),
         "provider": attempt.provider,
         "pool": attempt.pool,
-        "node": attempt.node,
+        "node": attempt.site_node or attempt.node,
         "state": speech.word("state", attempt.state),
         "cause": speech.word("cause", attempt.cause),
         "exit": by_number(attempt.exit_code, ended),
         "agent": by_number(attempt.agent_s, number_of(attempt.agent_s, 3)),
         "network": by_number(attempt.network_s, number_of(attempt.network_s, 3)),
+        "site": by_number(attempt.site_s, number_of(attempt.site_s, 3)),
         "amount": by_number(attempt.amount_micro, credits_of(attempt.amount_micro)),
+        "image": attempt.image or DASH,
+        "expected": Cell(speech.moment(attempt.expected_start_at), attempt.expected_start_at or 0),
         "placed": Cell(speech.moment(attempt.placed_at), attempt.placed_at),
         "started": Cell(speech.moment(attempt.started_at), attempt.started_at or 0),
         "ended": Cell(speech.moment(attempt.ended_at), attempt.ended_at or 0),

@@ -202,6 +202,8 @@ def _pages(role: str) -> list[tuple[str, str]]:
         pages.append(("/jobs", "nav.jobs"))
     if role == "project":
         pages.append(("/submit", "nav.submit"))
+    if role != "project":
+        pages.append(("/join", "nav.join"))
     if role == "operator":
         pages += [("/operations", "nav.operations"), ("/projects", "nav.projects")]
     return [*pages, ("/ledger", "nav.ledger")]

@@ -62,6 +62,7 @@ def _offer_columns(speech: Speech) -> list[Column]:
         Column("price_su", say("column.price_su"), is_number=True),
         Column("score", say("column.score"), is_number=True),
         Column("free", say("column.units_free"), is_number=True),
+        Column("wait", say("column.wait_s"), is_number=True),
         Column("latency", say("column.latency_ms"), is_number=True),
         Column("region", say("column.region")),
         Column("device", say("column.device_class")),
@@ -85,6 +86,7 @@ def _offer_row(offer: OfferView, speech: Speech) -> Row:
         "price_su": by_number(per_su, credits_of(per_su)),
         "score": _marked(offer.score, number_of(offer.score, 3), offer.score_source, speech),
         "free": by_number(offer.units_free, free),
+        "wait": by_number(offer.expected_wait_s, str(offer.expected_wait_s)),
         "latency": _marked(offer.latency_ms, str(offer.latency_ms), offer.latency_source, speech),
         "region": offer.region or DASH,
         "device": offer.device_class or speech.say("network.cpu_core"),
@@ -115,6 +117,7 @@ def _pool_columns(speech: Speech) -> list[Column]:
         Column("used", say("column.used_cpus"), is_number=True),
         Column("lent", say("column.lent_cpus"), is_number=True),
         Column("cpus", say("column.cpus"), is_number=True),
+        Column("devices", say("column.devices"), is_number=True),
         Column("memory", say("column.memory_gib"), is_number=True),
         Column("leases", say("column.leases"), is_number=True),
         Column("seen", speech.clock("column.seen_at")),
@@ -123,6 +126,8 @@ def _pool_columns(speech: Speech) -> list[Column]:
 
 def _pool_row(provider: ProviderView, pool: PoolView, speech: Speech) -> Row:
     blocked = speech.say("network.blocked") if provider.is_blocked else ""
+    part, whole = str(pool.used_devices), str(pool.lent_devices)
+    devices = speech.say("value.of", part=part, whole=whole) if pool.devices else DASH
     return {
         "provider": f"{provider.name}{blocked}",
         "pool": pool.name,
@@ -131,6 +136,7 @@ def _pool_row(provider: ProviderView, pool: PoolView, speech: Speech) -> Row:
         "used": by_number(pool.used_cpus, number_of(pool.used_cpus)),
         "lent": by_number(pool.lent_cpus, number_of(pool.lent_cpus)),
         "cpus": by_number(pool.cpus, number_of(pool.cpus)),
+        "devices": by_number(pool.lent_devices, devices),
         "memory": by_number(pool.memory_bytes, gib_of(pool.memory_bytes)),
         "leases": by_number(pool.leases, str(pool.leases)),
         "seen": Cell(speech.moment(pool.seen_at), pool.seen_at or 0),

@@ -15,6 +15,7 @@ from intertie.console.frame import Frame, Visit, begin_page, language_links
 from intertie.console.guard import Guard
 from intertie.console.job import JobPage
 from intertie.console.jobs import JobList
+from intertie.console.join import JoinPage
 from intertie.console.problems import show_problem
 from intertie.console.speech import Text
 from intertie.console.submit import SubmitPage
@@ -64,6 +65,7 @@ def _add_pages(doors: Doors) -> None:
         ("/operations", "operations.title", operations.build),
     ):
         ui.page(path)(_page(doors, title, build))
+    ui.page("/join")(_join_page(doors))
     ui.page("/jobs/{job}")(_job_page(doors))
 
 
@@ -77,6 +79,14 @@ def _page(doors: Doors, title: str, build: Build) -> Callable[[Request], Respons
 def _job_page(doors: Doors) -> Callable[[Request, str], Response | None]:
     def page(request: Request, job: str) -> Response | None:
         return _open(doors, request, "job.title", lambda frame: JobPage(frame, quote(job, safe="")))
+
+    return page
+
+
+def _join_page(doors: Doors) -> Callable[[Request], Response | None]:
+    def page(request: Request) -> Response | None:
+        here, api = str(request.base_url), doors.visitors.url
+        return _open(doors, request, "join.title", lambda frame: JoinPage(frame, here, api))
 
     return page
 

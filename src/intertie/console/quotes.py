@@ -77,12 +77,13 @@ def _columns(speech: Speech) -> list[Column]:
 def _row(option: OptionView, speech: Speech) -> Row:
     pools = speech.say("list.semicolon").join(
         speech.say(
-            "quote.pool",
+            "quote.pool_wait" if pool.expected_wait_s else "quote.pool",
             provider=pool.provider,
             pool=pool.pool,
             tasks=pool.task_count,
             price=credits_of(pool.price_micro_per_unit_h),
             per_su=credits_of(pool.price_micro_per_su),
+            wait_s=pool.expected_wait_s,
         )
         for pool in option.pools
     )

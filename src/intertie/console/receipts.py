@@ -1,7 +1,7 @@
-"""A job's receipt: both meters, asked against used, and where the money went."""
+"""A job's receipt: every meter, asked against used, and where the money went."""
 
 from intertie.console.parts import facts, section
-from intertie.console.speech import Speech, credits_of, gib_of, number_of
+from intertie.console.speech import DASH, Speech, credits_of, gib_of, number_of
 from intertie.console.tables import Column, Row, Table, by_number
 from intertie.wire.jobs import Receipt, ReceiptLine, ReceiptProvider
 
@@ -75,6 +75,7 @@ def _line_columns(speech: Speech) -> list[Column]:
         Column("cause", say("column.cause")),
         Column("agent", say("column.agent_s"), is_number=True),
         Column("network", say("column.network_s"), is_number=True),
+        Column("site", say("column.site_s"), is_number=True),
         Column("paid", say("column.paid_s"), is_number=True),
         Column("difference", say("column.difference"), is_number=True),
         Column("dispute", say("column.dispute")),
@@ -87,6 +88,8 @@ def _line_columns(speech: Speech) -> list[Column]:
         Column("su", say("column.su"), is_number=True),
         Column("amount", say("column.amount"), is_number=True),
         Column("fee", say("column.fee"), is_number=True),
+        Column("node", say("column.node")),
+        Column("image", say("column.image")),
     ]
 
 
@@ -98,6 +101,7 @@ def _line_row(line: ReceiptLine, speech: Speech) -> Row:
         "cause": speech.word("cause", line.cause),
         "agent": by_number(line.agent_s, number_of(line.agent_s, 3)),
         "network": by_number(line.network_s, number_of(line.network_s, 3)),
+        "site": by_number(line.site_s, number_of(line.site_s, 3)),
         "paid": by_number(line.paid_s, number_of(line.paid_s, 3)),
         "difference": by_number(line.difference_percent, number_of(line.difference_percent, 2)),
         "dispute": speech.say(disputed),
@@ -110,4 +114,6 @@ def _line_row(line: ReceiptLine, speech: Speech) -> Row:
         "su": by_number(line.service_units, number_of(line.service_units, 6)),
         "amount": by_number(line.amount_micro, credits_of(line.amount_micro)),
         "fee": by_number(line.fee_micro, credits_of(line.fee_micro)),
+        "node": line.site_node or DASH,
+        "image": line.image or DASH,
     }

@@ -20,6 +20,7 @@ from intertie.world.table import Ints
 from intertie.world.world import World
 
 KINDS = ("batch", "service", "session")
+TAKEN = ("batch", "session")
 # Reasons that pass by themselves: a pool that is away may come back.
 # From so many tasks on they enter as one block of columns.
 _BLOCK_MIN = 16
@@ -88,10 +89,14 @@ def _refuse(world: World, request: Request, project: int, policy: Policy) -> Ref
             {"project": name_of(world, "project", project)},
             Relaxation("ask_operator"),
         )
-    if request.kind != "batch":
-        return Refusal("kind_not_supported", {"kind": request.kind, "supported": "batch"})
+    if request.kind not in TAKEN:
+        values: dict[str, Value] = {"kind": request.kind, "supported": ", ".join(TAKEN)}
+        return Refusal("kind_not_supported", values, Relaxation("other_kind", {"kind": "batch"}))
+    if request.kind == "session" and request.task_count > 1:
+        values = {"needs": request.task_count, "max": 1}
+        return Refusal("too_many_tasks", values, Relaxation("fewer_tasks", {"to": 1}))
     if request.task_count > policy.tasks_max:
-        values: dict[str, int | str] = {"needs": request.task_count, "max": policy.tasks_max}
+        values = {"needs": request.task_count, "max": policy.tasks_max}
         return Refusal(
             "too_many_tasks", values, Relaxation("fewer_tasks", {"to": policy.tasks_max})
         )

@@ -5,13 +5,13 @@ from typing import Any
 from intertie.cycle.digests import keep_digests, observed_key
 from intertie.cycle.inbox import InboxRow
 from intertie.cycle.tasks import end_attempt
-from intertie.cycle.views import listed_offer
+from intertie.cycle.views import facts_of, listed_offer
 from intertie.model.ids import decode, encode
 from intertie.model.job import FileEntry, Manifest
-from intertie.model.lease import Lease
+from intertie.model.lease import Attempted, Lease
 from intertie.model.meter import Observation, Sample
 from intertie.model.offer import Offer
-from intertie.model.parties import Node, Pool, PoolFacts
+from intertie.model.parties import Node, Pool, PoolFacts, device_code
 from intertie.model.plain import from_plain
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
@@ -35,8 +35,8 @@ def believe(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
 def _session(world: World, row: InboxRow, policy: Policy) -> Changes:
     changes = Changes()
     pool = world.pools.find(row.actor)
-    if pool is None:
-        changes.answer(row.id, Refusal("agent_unknown", {"agent": encode("agent", row.actor)}))
+    if pool is None or pool.state == PoolState.LEFT:
+        changes.answer(row.id, _nobody(pool, row))
         return changes
     facts = from_plain(PoolFacts, row.body["pool"])
     fresh = changed(
@@ -49,6 +49,7 @@ def _session(world: World, row: InboxRow, policy: Policy) -> Changes:
         wants_full=1,
         lent_cpus_milli=facts.terms.lent_cpus_milli,
         lent_memory_bytes=facts.terms.lent_memory_bytes,
+        lent_device_count=facts.most_devices,
         is_draining=0,
     )
     changes.put(fresh)
@@ -75,6 +76,8 @@ def _nodes(world: World, changes: Changes, pool: int, facts: PoolFacts) -> None:
                 memory_bytes=said.memory_bytes,
                 disk_bytes=said.disk_bytes,
                 device_count=said.device_count,
+                machine_count=said.machine_count,
+                device_class=device_code(said.device_class),
             )
         )
     changes.retire("Node", *(node.id for i, node in known.items() if i >= len(facts.nodes)))
@@ -111,8 +114,8 @@ def _sync(world: World, row: InboxRow, policy: Policy) -> Changes:
     changes = Changes()
     pool = world.pools.find(row.actor)
     body = row.body
-    if pool is None:
-        changes.answer(row.id, Refusal("agent_unknown", {"agent": encode("agent", row.actor)}))
+    if pool is None or pool.state == PoolState.LEFT:
+        changes.answer(row.id, _nobody(pool, row))
         return changes
     if body["epoch"] != pool.epoch:
         changes.answer(row.id, Refusal("fenced_out", {"epoch": body["epoch"], "now": pool.epoch}))
@@ -126,14 +129,26 @@ def _sync(world: World, row: InboxRow, policy: Policy) -> Changes:
         ended = {"state": "ended", "cause": "declined", **said}
         _lease(world, changes, pool, ended, row.at, policy)
     keep_digests(world, changes)
+    _waits(world, changes, pool, body["owner"].get("waits_s") or {})
     pool = changes.rows.get(("Pool", pool.id), pool)
     changes.put(_heard(world, changes, pool, body, row.at))
     changes.answer(row.id, agent=pool.id)
     return changes
 
 
+def _nobody(pool: Pool | None, row: InboxRow) -> Refusal:
+    values: dict[str, int | str] = {"agent": encode("agent", row.actor)}
+    if pool is None:
+        return Refusal("agent_unknown", values)
+    return Refusal("agent_left", values)
+
+
 def _heard(world: World, changes: Changes, pool: Pool, body: dict[str, Any], at: int) -> Pool:
     owner = body["owner"]
+    devices = owner.get("lent_device_count")
+    if devices is None:
+        facts = facts_of(world, pool.id)
+        devices = facts.most_devices if facts else 0
     return changed(
         pool,
         state=_spoken(pool, bool(owner["is_draining"])),
@@ -142,8 +157,19 @@ def _heard(world: World, changes: Changes, pool: Pool, body: dict[str, Any], at:
         wants_full=int(not _is_same(world, changes, pool, body["digest"])),
         lent_cpus_milli=owner["lent_cpus_milli"],
         lent_memory_bytes=owner["lent_memory_bytes"],
+        lent_device_count=devices,
         is_draining=int(owner["is_draining"]),
     )
+
+
+def _waits(world: World, changes: Changes, pool: Pool, waits_s: dict[str, int]) -> None:
+    """Keep how long a task would wait at the site, by node; one that is not named has no wait."""
+    facts = facts_of(world, pool.id)
+    for node in world.nodes.where(pool=pool.id) if facts else ():
+        assert facts is not None
+        wait_s = waits_s.get(facts.nodes[node.index].name, 0)
+        if wait_s != node.wait_s:
+            changes.put(changed(node, wait_s=wait_s))
 
 
 def _is_same(world: World, changes: Changes, pool: Pool, said: str) -> bool:
@@ -186,8 +212,13 @@ def _lease(
             ran_ms=said.get("ran_ms", 0),
             cpu_ms=said.get("cpu_ms", 0),
             memory_peak_bytes=said.get("memory_peak_bytes", 0),
+            site_ms=said.get("site_ms", 0),
         ),
+        expected_start_at=said.get("expected_start_at", 0),
     )
+    told = _attempted(world, lease, said)
+    if told not in (Attempted(), world.documents.get(("attempt", number))):
+        changes.document("attempt", number, told)
     believed = changed(observe(lease, seen, at), is_taken=1)
     if believed == lease:
         return
@@ -199,6 +230,14 @@ def _lease(
         changes.event(lease.job, "task_started", task=task.index, pool=pool.id, lease=lease.id)
     if believed.state == LeaseState.ENDED:
         end_attempt(world, changes, believed, policy, at)
+
+
+def _attempted(world: World, lease: Lease, said: dict[str, Any]) -> Attempted:
+    """Return what is to be kept of where it ran; that it is the node of its lease needs no word."""
+    node, facts = world.nodes.find(lease.node), facts_of(world, lease.pool)
+    name = facts.nodes[node.index].name if node and facts else ""
+    there = said.get("node", "")
+    return Attempted("" if there == name else there, said.get("image", ""))
 
 
 def _files(world: World, changes: Changes, lease: Lease, files: list[dict[str, Any]]) -> None:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from intertie.cycle.views import facts_of, free_of, listed_offer, name_of, place_of
+from intertie.cycle.rooms import rooms_of
+from intertie.cycle.views import facts_of, listed_offer, name_of, place_of
 from intertie.market.dominant import units_milli
 from intertie.market.quoting import Candidate, task_seconds
 from intertie.model.offer import Offer
-from intertie.model.parties import NodeFacts, Pool, PoolFacts
+from intertie.model.parties import Pool, PoolFacts
 from intertie.model.quote import LostOffer
 from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
@@ -35,7 +36,6 @@ def candidates(
             lost.append(LostOffer(pool.id, refusal))
             continue
         assert facts is not None and offer is not None
-        node = home(request, facts)
         slots_s = _slots(world, request, sizing, pool, now)
         if request.is_gang and len(slots_s) < request.task_count:
             lost.append(LostOffer(pool.id, _too_large(request, len(slots_s))))
@@ -48,8 +48,9 @@ def candidates(
                 price_micro_per_unit_h=offer.price_micro_per_unit_h,
                 price_version=offer.version,
                 score_millionths=offer.score_millionths,
-                units_milli=units_milli(request.resources, node),
+                units_milli=billed_milli(request, facts),
                 slots_s=slots_s,
+                wait_s=rooms_of(world, pool, request.resources).wait_s,
             )
         )
     return found, lost
@@ -73,9 +74,14 @@ def _too_large(request: Request, slots: int) -> Refusal:
     return Refusal("gang_too_large", values, Relaxation("smaller_gang", {"to": slots}))
 
 
-def home(request: Request, facts: PoolFacts) -> NodeFacts:
-    """Return the first node of a pool that holds one task; the pool must have one."""
-    return next(node for node in facts.nodes if holds(request, node))
+def billed_milli(request: Request, facts: PoolFacts) -> int:
+    """Return thousandths of a unit that one task is billed for on a pool; a node must hold it.
+
+    The least of what its nodes would bill, wherever it is placed: the price of a promise cannot
+    depend on which node happens to be free.
+    """
+    nodes = [node for node in facts.nodes if holds(request, node)]
+    return min(units_milli(request.resources, node, facts.nodes) for node in nodes)
 
 
 def frees_in_s(world: World, pool: Pool, now: int) -> list[int]:
@@ -99,7 +105,9 @@ def _ends_s(world: World, pool: Pool) -> list[int]:
     placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]
     score = np.maximum(1, leases.column("score_millionths")[slots])
     stated_s = np.minimum(np.where(expected_s > 0, expected_s, limit_s), _WORK_S_MAX)
-    begun_s = np.where(started_at > 0, started_at, placed_at) // MILLI
+    # What waits at its site begins when the site says so.
+    starts_at = np.maximum(placed_at, leases.column("expected_start_at")[slots])
+    begun_s = np.where(started_at > 0, started_at, starts_at) // MILLI
     found: list[int] = np.sort(begun_s - (-stated_s * MICRO // score)).tolist()
     return found
 
@@ -114,41 +122,50 @@ def _standing(
         return Refusal("pool_offline", {"pool": where}, back)
     if pool.is_draining:
         return Refusal("pool_draining", {"pool": where}, back)
-    need = request.resources
-    lent, terms = pool.lent_cpus_milli, facts.terms
-    if need.cpus_milli > lent or need.memory_bytes > pool.lent_memory_bytes:
-        if (
-            need.cpus_milli <= terms.lent_cpus_milli
-            and need.memory_bytes <= terms.lent_memory_bytes
-        ):
-            return Refusal("owner_reclaimed", {"pool": where}, back)
-        if need.cpus_milli > terms.lent_cpus_milli:
-            return Refusal(
-                "not_enough_cpus",
-                {"needs_milli": need.cpus_milli, "has_milli": terms.lent_cpus_milli},
-                Relaxation("fewer_cpus", {"to_milli": terms.lent_cpus_milli}),
-            )
+    return _unlent(pool, where, request, facts)
+
+
+def _unlent(pool: Pool, where: str, request: Request, facts: PoolFacts) -> Refusal | None:
+    """Return why what the owner lends is too little for one task: for now, or ever."""
+    need, terms = request.resources, facts.terms
+    if (
+        need.cpus_milli <= pool.lent_cpus_milli
+        and need.memory_bytes <= pool.lent_memory_bytes
+        and need.device_count <= pool.lent_device_count
+    ):
+        return None
+    if need.cpus_milli > terms.lent_cpus_milli:
+        return Refusal(
+            "not_enough_cpus",
+            {"needs_milli": need.cpus_milli, "has_milli": terms.lent_cpus_milli},
+            Relaxation("fewer_cpus", {"to_milli": terms.lent_cpus_milli}),
+        )
+    if need.memory_bytes > terms.lent_memory_bytes:
         return Refusal(
             "not_enough_memory",
             {"needs_bytes": need.memory_bytes, "has_bytes": terms.lent_memory_bytes},
             Relaxation("less_memory", {"to_bytes": terms.lent_memory_bytes}),
         )
-    return None
+    if need.device_count > facts.most_devices:
+        return Refusal(
+            "not_enough_devices",
+            {"needs": need.device_count, "has": facts.most_devices},
+            Relaxation("fewer_devices", {"to": facts.most_devices}),
+        )
+    return Refusal("owner_reclaimed", {"pool": where}, Relaxation("wait_for_pool", {"pool": where}))
 
 
 def _slots(world: World, request: Request, sizing: Sizing, pool: Pool, now: int) -> tuple[int, ...]:
     """Return in how many seconds each slot of the pool is free, soonest first.
 
-    No more slots than there are tasks: the others would stay empty.
+    No more slots than there are tasks: the others would stay empty. At a site with a queue of its
+    own a task begins no sooner than the site says.
     """
-    need, most = request.resources, min(_SLOTS_MAX, request.task_count)
-    free_cpus, free_memory = free_of(world, pool)
-    free = min(most, free_cpus // need.cpus_milli, free_memory // need.memory_bytes)
-    total = min(
-        most, pool.lent_cpus_milli // need.cpus_milli, pool.lent_memory_bytes // need.memory_bytes
-    )
+    most = min(_SLOTS_MAX, request.task_count)
+    rooms = rooms_of(world, pool, request.resources)
+    free, total, wait_s = min(most, rooms.free), min(most, rooms.total), rooms.wait_s
     if free >= total:
-        return (0,) * free
-    wait = frees_in_s(world, pool, now) or [task_seconds(sizing, 1_000_000, request.time_limit_s)]
-    later = [wait[min(i, len(wait) - 1)] for i in range(total - free)]
-    return (*(0,) * free, *later)
+        return (wait_s,) * free
+    ends = frees_in_s(world, pool, now) or [task_seconds(sizing, 1_000_000, request.time_limit_s)]
+    later = [max(wait_s, ends[min(i, len(ends) - 1)]) for i in range(total - free)]
+    return (*(wait_s,) * free, *later)

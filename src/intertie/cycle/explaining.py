@@ -6,13 +6,15 @@ from intertie.cycle.affording import hold_for
 from intertie.cycle.candidates import frees_in_s, refusal_of
 from intertie.cycle.inbox import InboxRow, of_kind
 from intertie.cycle.prices import is_promised, priced
-from intertie.cycle.views import free_nodes, free_of, name_of, place_of, request_of, wallet_micro
+from intertie.cycle.rooms import rooms_of
+from intertie.cycle.views import free_cpus_milli, name_of, place_of, request_of, wallet_micro
 from intertie.model.ids import encode
 from intertie.model.job import Blocked, Job
+from intertie.model.lease import Lease
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal, Relaxation, Value, nearest
-from intertie.model.states import JobState, Outcome
+from intertie.model.states import JobState, LeaseState, Outcome
 from intertie.model.units import MILLI, charge_micro
 from intertie.world.changes import Changes
 from intertie.world.world import World
@@ -41,7 +43,7 @@ def why(world: World, job: Job, policy: Policy, now: int) -> Blocked:
     if job.state not in (JobState.QUEUED, JobState.RUNNING):
         return Blocked(())
     if not world.jobs.value(job.id, "queued"):
-        return Blocked(())  # every task has its place.
+        return _at_sites(world, job, now)  # every task has its place.
     if world.projects.get(job.project).is_blocked:
         name = name_of(world, "project", job.project)
         return Blocked(
@@ -53,6 +55,25 @@ def why(world: World, job: Job, policy: Policy, now: int) -> Blocked:
         if (refusal := _refusal(world, job, pool, policy, now)) is not None
     )
     return Blocked(refusals, nearest([refusal for _, refusal in refusals]))
+
+
+def _at_sites(world: World, job: Job, now: int) -> Blocked:
+    """Return where tasks have their place and wait in the site's own queue, and for how long."""
+    waiting: dict[int, list[Lease]] = {}
+    for lease in world.leases.where(job=job.id, state=LeaseState.PLACED, observed=0):
+        if lease.waited_ms or lease.expected_start_at:
+            waiting.setdefault(lease.pool, []).append(lease)
+    refusals = []
+    for number, leases in sorted(waiting.items()):
+        pool = world.pools.get(number)
+        first_at = min(lease.expected_start_at for lease in leases)
+        about_s = max(1, (first_at - now) // MILLI)
+        if not first_at:
+            about_s = max(1, rooms_of(world, pool, request_of(world, job.id).resources).wait_s)
+        values: dict[str, Value] = {"pool": place_of(world, pool), "tasks": len(leases)}
+        refusal = Refusal("waits_at_site", values, Relaxation("wait", {"about_s": about_s}))
+        refusals.append((number, refusal))
+    return Blocked(tuple(refusals), nearest([refusal for _, refusal in refusals]))
 
 
 def _awaited(world: World, job: Job) -> str:
@@ -103,18 +124,17 @@ def _money(world: World, job: Job, hold: int) -> Refusal | None:
 
 def _room(world: World, job: Job, pool: Pool, now: int) -> Refusal | None:
     need = request_of(world, job.id).resources
-    cpus, memory = free_of(world, pool)
-    wanted = [need.cpus_milli, need.memory_bytes, need.disk_bytes, need.device_count]
-    has_node = any(
-        all(n <= f for n, f in zip(wanted, free, strict=True))
-        for _, free in free_nodes(world, pool)
-    )
-    is_lent = need.cpus_milli <= cpus and need.memory_bytes <= memory
-    if has_node and is_lent and not job.is_gang:
+    rooms = rooms_of(world, pool, need)
+    if rooms.free and not job.is_gang:
         return None
     ends_s = frees_in_s(world, pool, now)
-    wait = Relaxation("wait", {"about_s": ends_s[0]}) if ends_s else None
-    return Refusal("pool_full", {"pool": place_of(world, pool), "free_milli": cpus}, wait)
+    wait_s = max(rooms.wait_s, ends_s[0] if ends_s else 0)
+    wait = Relaxation("wait", {"about_s": wait_s}) if wait_s else None
+    values: dict[str, Value] = {
+        "pool": place_of(world, pool),
+        "free_milli": free_cpus_milli(world, pool),
+    }
+    return Refusal("pool_full", values, wait)
 
 
 def _position(world: World, job: Job) -> int:

@@ -15,6 +15,7 @@ KINDS = (
     "agent",
     "session",
     "sync",
+    "leave",
     "top_up",
     "block",
     "quote",

@@ -12,6 +12,7 @@ from intertie.model.ledger import AccountKind
 from intertie.model.policy import Policy
 from intertie.model.rows import changed
 from intertie.model.states import Cause, HoldState, LeaseState, TaskState, advance
+from intertie.placement.fill import POOL
 from intertie.world.changes import Changes
 from intertie.world.world import World
 
@@ -72,7 +73,7 @@ def _lease(
     policy: Policy,
     now: int,
 ) -> Lease:
-    kin, pool, prices = orders.kin[at], supply.node_pool[node], orders.prices
+    kin, pool, prices = orders.kin[at], supply.traits[node, POOL], orders.prices
     offer = world.offers.get(int(prices.offer[kin, pool]))
     task_s, units = int(prices.task_s[kin, pool]), int(prices.units_milli[kin, pool])
     need = orders.kins[kin].request.resources

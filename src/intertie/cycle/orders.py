@@ -6,26 +6,29 @@ import numpy as np
 
 from intertie.cycle.prices import LARGEST, Prices, prices_of
 from intertie.market.clearing import clear
+from intertie.model.parties import device_code
 from intertie.model.policy import Policy
 from intertie.model.states import JobState, PoolState
 from intertie.model.units import MILLI
-from intertie.placement.fill import has_room
+from intertie.placement.fill import WAIT, has_room, waits
 from intertie.world.kins import Kin
 from intertie.world.table import Ints, Mask
-from intertie.world.world import ROOM, World
+from intertie.world.world import LENT, ROOM, World
 
 
 @dataclass(frozen=True)
 class Supply:
     """What may be sold at this instant.
 
-    The pools by id, the nodes by id with the row of their pool, and what is free: free[node,
-    resource], and lent[pool, resource] over all nodes of a pool; disk and devices only nodes limit.
+    The pools by id, the nodes by id with their `traits` as the kernel reads them, what one machine
+    of each is, whole[node, resource]; and what is free: free[node, resource], and
+    lent[pool, resource] over all nodes of a pool. Disk is limited by nodes alone.
     """
 
     pools: list[int]
     nodes: list[int]
-    node_pool: Ints
+    traits: Ints
+    whole: Ints
     free: Ints
     lent: Ints
 
@@ -35,7 +38,8 @@ class Orders:
     """The waiting jobs that find room somewhere, oldest first, as columns with axes [job].
 
     `kin` is the row of a job's kin in `kins`, `count` how many of its tasks wait, `budget` what
-    may still be set aside for it. need[kin, resource], rank[kin, pool] and `prices` are by kin.
+    may still be set aside for it. need[kin, resource], the device class that it wants[kin],
+    rank[kin, pool] and `prices` are by kin.
     """
 
     numbers: Ints
@@ -45,6 +49,7 @@ class Orders:
     is_aged: Mask
     kins: list[Kin]
     need: Ints
+    wants: Ints
     rank: Ints
     prices: Prices
 
@@ -60,12 +65,17 @@ def supply_of(world: World) -> Supply:
         [(nodes.column(name) - nodes.column(f"held_{name}"))[node_slots] for name in ROOM], axis=1
     )
     lent = np.full((len(numbers), len(ROOM)), LARGEST, np.int64)
-    for at, name in enumerate(ROOM[:2]):
+    for name in LENT:
         left = pools.column(f"lent_{name}") - pools.column(f"held_{name}")
-        lent[:, at] = left[pool_slots]
-    owners = nodes.column("pool")[node_slots]
-    node_pool = np.searchsorted(np.array(numbers, np.int64), owners)
-    return Supply(numbers, here, node_pool, free, lent)
+        lent[:, ROOM.index(name)] = left[pool_slots]
+    owners, machines, classes, wait_s = (
+        nodes.column(name)[node_slots]
+        for name in ("pool", "machine_count", "device_class", "wait_s")
+    )
+    whole = np.stack([nodes.column(name)[node_slots] // machines for name in ROOM], axis=1)
+    pool_row = np.searchsorted(np.array(numbers, np.int64), owners)
+    traits = np.stack([pool_row, classes, wait_s], axis=1)
+    return Supply(numbers, here, traits, whole, free, lent)
 
 
 def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders | None:
@@ -81,8 +91,10 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
     kin = row_of[numbers]
     prices = prices_of(world, which.tolist(), supply.pools, policy)
     need = np.array([[getattr(k.request.resources, name) for name in ROOM] for k in kins], np.int64)
-    rank = _rank(world, kins, need, supply, prices)
-    fits = has_room(need, rank, supply.free, supply.node_pool, supply.lent)[kin]
+    wants = np.array([device_code(k.request.resources.device_class) for k in kins], np.int64)
+    rank = _rank(world, kins, need, wants, supply, prices)
+    there = (supply.free, supply.whole, supply.traits, supply.lent)
+    fits = has_room(need, wants, rank, *there)[kin]
     if not fits.any():
         return None
     slots, kin = _in_order(world, slots[fits], kin[fits])
@@ -100,6 +112,7 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
         is_aged=is_queued & (waited_ms > policy.ageing_s * MILLI),
         kins=kins,
         need=need,
+        wants=wants,
         rank=rank,
         prices=prices,
     )
@@ -119,7 +132,9 @@ def _waiting(world: World) -> Ints:
     return np.flatnonzero(mask)
 
 
-def _rank(world: World, kins: list[Kin], need: Ints, supply: Supply, prices: Prices) -> Ints:
+def _rank(
+    world: World, kins: list[Kin], need: Ints, wants: Ints, supply: Supply, prices: Prices
+) -> Ints:
     """Return which kin may go to which pool at list prices, and in which order."""
     pools = world.pools
     slots = [pools.slots[number] for number in supply.pools]
@@ -127,11 +142,15 @@ def _rank(world: World, kins: list[Kin], need: Ints, supply: Supply, prices: Pri
         pools.column("is_draining")[slots] == 0
     )
     eligible = (prices.offer > 0) & is_there
-    for at, name in enumerate(ROOM[:2]):
+    for name in LENT:
+        at = ROOM.index(name)
         eligible &= need[:, at : at + 1] <= pools.column(f"lent_{name}")[slots]
     limit = np.array([kin.limit_micro_per_task for kin in kins], np.int64)
     soonest = np.array([kin.is_soonest for kin in kins], np.int64)
-    return clear(prices.micro, prices.task_s, limit, soonest, eligible).rank
+    done_s = prices.task_s
+    if supply.traits[:, WAIT].any():
+        done_s = done_s + waits(need, wants, supply.whole, supply.traits, len(supply.pools))
+    return clear(prices.micro, done_s, limit, soonest, eligible).rank
 
 
 def _in_order(world: World, slots: Ints, kin: Ints) -> tuple[Ints, Ints]:

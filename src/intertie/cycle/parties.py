@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 from intertie.cycle.inbox import InboxRow
-from intertie.cycle.views import account_of
+from intertie.cycle.views import account_of, listed_offer
 from intertie.ledger.booking import NETWORK_ACCOUNTS, credit
 from intertie.model.ids import encode
 from intertie.model.ledger import Account, AccountKind
 from intertie.model.parties import AgentKey, Named, Pool, Project, Provider
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
-from intertie.model.states import PoolState
+from intertie.model.states import OfferState, PoolState, advance
+from intertie.run.reconciling import ALIVE
 from intertie.world.changes import Changes
 from intertie.world.derived import name_of_pool
 from intertie.world.world import World
@@ -23,6 +24,8 @@ def enter(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
         _party(world, changes, row, now)
     elif row.kind == "agent":
         _agent(world, changes, row, policy)
+    elif row.kind == "leave":
+        _leave(world, changes, row)
     elif row.kind == "top_up":
         _top_up(world, changes, row, now)
     elif row.kind == "block":
@@ -100,6 +103,30 @@ def _agent(world: World, changes: Changes, row: InboxRow, policy: Policy) -> Non
         )
     changes.document("agent", number, AgentKey(row.body["pool"], row.body["public_key"]))
     changes.answer(row.id, agent=number)
+
+
+def _leave(world: World, changes: Changes, row: InboxRow) -> None:
+    """Strike an agent's key off, once none of its leases runs; asked again the answer is the same.
+
+    Its pool stays in the books that name it, and its name is free for another agent.
+    """
+    pool = world.pools.find(row.actor)
+    if pool is None:
+        changes.answer(row.id, Refusal("agent_unknown", {"agent": encode("agent", row.actor)}))
+        return
+    alive = sum(lease.state in ALIVE for lease in world.leases.where(pool=pool.id))
+    if alive:
+        changes.answer(row.id, Refusal("leases_left", {"count": alive}))
+        return
+    if pool.state != PoolState.LEFT:
+        left = advance(PoolState(pool.state), PoolState.LEFT)
+        changes.put(replace(pool, state=left, lent_cpus_milli=0, lent_memory_bytes=0))
+        known = world.documents["agent", pool.id]
+        changes.document("agent", pool.id, replace(known, public_key=""))
+    offer = listed_offer(world, pool.id)
+    if offer is not None:
+        changes.put(replace(offer, state=advance(OfferState(offer.state), OfferState.DELISTED)))
+    changes.answer(row.id, agent=pool.id)
 
 
 def _block(world: World, changes: Changes, row: InboxRow) -> None:

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from intertie.cycle.affording import hold_for
-from intertie.cycle.candidates import home, refusal_of
+from intertie.cycle.candidates import billed_milli, refusal_of
 from intertie.cycle.views import facts_of, listed_offer
-from intertie.market.dominant import units_milli
 from intertie.market.quoting import task_seconds
 from intertie.model.offer import Offer
 from intertie.model.parties import Pool, PoolFacts
@@ -68,7 +67,7 @@ def priced(world: World, kin: Kin, pool: Pool) -> Priced | None:
         return None
     offer, facts = _price_for(world, kin, pool.id), facts_of(world, pool.id)
     assert offer is not None and facts is not None
-    units = units_milli(kin.request.resources, home(kin.request, facts))
+    units = billed_milli(kin.request, facts)
     return Priced(offer, units, task_seconds(kin, offer.score_millionths, kin.time_limit_s))
 
 
@@ -129,6 +128,7 @@ class _Board:
                     is_draining=0,
                     lent_cpus_milli=LARGEST,
                     lent_memory_bytes=LARGEST,
+                    lent_device_count=LARGEST,
                 )
                 found = priced(world, kin, whole)
             self.data[:, number, at] = _columns(found, kin, self.policy) if found else 0

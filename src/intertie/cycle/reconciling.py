@@ -19,10 +19,19 @@ from intertie.model.policy import Policy
 from intertie.model.rows import changed
 from intertie.model.states import Cause, LeaseState, PoolState
 from intertie.model.units import MILLI
-from intertie.run.reconciling import give_up, hear, is_gone, renewed_until, stop, to_reclaim
+from intertie.run.reconciling import (
+    covered_ms,
+    give_up,
+    hear,
+    is_gone,
+    renewed_until,
+    stop,
+    to_reclaim,
+    waiting_on,
+)
 from intertie.world.changes import Changes
 from intertie.world.table import Ints, Mask
-from intertie.world.world import World
+from intertie.world.world import LENT, World
 
 
 def reconcile(world: World, inbox: list[object], policy: Policy, now: int) -> Changes:
@@ -34,6 +43,7 @@ def reconcile(world: World, inbox: list[object], policy: Policy, now: int) -> Ch
     gone = _give_up(world, changes, alive, policy, now)
     stopped = _stop(world, changes, alive, gone, now)
     _renew(world, changes, alive, gone | stopped, policy, now)
+    _wait_on(world, changes, alive, gone | stopped, now)
     keep_digests(world, changes)
     return changes
 
@@ -116,14 +126,14 @@ def _stop(world: World, changes: Changes, alive: Alive, gone: Mask, now: int) ->
 def _reclaimed(world: World, alive: Alive, now: int) -> Mask:
     """Return which leases an owner who lends less than they hold takes back; axes [alive]."""
     pools = world.pools
-    needs_more = (pools.column("staying_cpus_milli") > pools.column("lent_cpus_milli")) | (
-        pools.column("staying_memory_bytes") > pools.column("lent_memory_bytes")
-    )
+    needs_more = np.zeros(pools.data.shape[1], np.bool_)
+    for name in LENT:
+        needs_more |= pools.column(f"staying_{name}") > pools.column(f"lent_{name}")
     found: set[int] = set()
     for number in pools.numbers(needs_more & ~_is_silent(world, now)):
         pool = pools.get(number)
         leases = world.leases.where(pool=number)
-        evicted = to_reclaim(leases, pool.lent_cpus_milli, pool.lent_memory_bytes)
+        evicted = to_reclaim(leases, *(getattr(pool, f"lent_{name}") for name in LENT))
         found.update(lease.id for lease in evicted)
     taken_back: Mask = np.isin(world.leases.column("id")[alive.slots], sorted(found))
     return taken_back
@@ -143,14 +153,14 @@ def _renew(
 ) -> None:
     """Renew what runs on, soon before its lease ends, where there is money to hold for it."""
     leases = world.leases
-    state, until, placed_at, started_at, grace_s = (
+    state, until, placed_at, started_at, grace_s, waited_ms = (
         leases.column(name)[alive.slots]
-        for name in ("state", "until", "placed_at", "started_at", "grace_s")
+        for name in ("state", "until", "placed_at", "started_at", "grace_s", "waited_ms")
     )
     time_limit_s = world.jobs.column("time_limit_s")[alive.jobs]
     begun_at = np.where(started_at > 0, started_at, placed_at)
     ends_at = begun_at + (policy.startup_s + time_limit_s + grace_s) * MILLI
-    length_ms = np.minimum(policy.lease_s * MILLI, until - placed_at)
+    length_ms = np.minimum(policy.lease_s * MILLI, until - placed_at - waited_ms)
     due = (
         (state == LeaseState.RUNNING)
         & ~kept
@@ -172,9 +182,13 @@ def _renew_one(
     job = changes.rows.get(("Job", lease.job)) or world.jobs.get(lease.job)
     held = world.holds.get(lease.id)
     wanted = hold_micro(
-        until - lease.placed_at, lease.grace_s, lease.units_milli, lease.price_micro_per_unit_h
+        covered_ms(changed(lease, until=until)),
+        lease.grace_s,
+        lease.units_milli,
+        lease.price_micro_per_unit_h,
     )
-    more = wanted - held.amount_micro
+    # A task that began late needs no more than was held for it when it was placed.
+    more = max(0, wanted - held.amount_micro)
     wallet = account_of(world, AccountKind.WALLET, lease.project)
     budget = job.budget_micro - job.spent_micro - job.held_micro
     left = world.balances.get(wallet, 0) - spent[wallet]
@@ -190,6 +204,25 @@ def _renew_one(
         changes.put(full)
         changes.transactions.append(transaction)
         spent[wallet] += more
+
+
+def _wait_on(world: World, changes: Changes, alive: Alive, kept: Mask, now: int) -> None:
+    """Let those wait on whose agent is heard and says that their site has not started them."""
+    leases = world.leases
+    state, observed, is_taken, until, placed_at, waited_ms = (
+        leases.column(name)[alive.slots]
+        for name in ("state", "observed", "is_taken", "until", "placed_at", "waited_ms")
+    )
+    due = (
+        (state == LeaseState.PLACED)
+        & (observed == 0)
+        & (is_taken > 0)
+        & ~kept
+        & ~_is_silent(world, now)[alive.pools]
+        & (until - now <= (until - placed_at - waited_ms) // 2)
+    )
+    for at in np.flatnonzero(due).tolist():
+        changes.put(waiting_on(_lease_at(world, alive, at), now))
 
 
 def _lease_at(world: World, alive: Alive, at: int) -> Lease:

@@ -30,11 +30,13 @@ def settle(world: World, inbox: list[object], policy: Policy, now: int) -> Chang
 
 
 def _due(world: World, policy: Policy) -> list[int]:
-    """Return the leases that have ended or whose two meters have both passed a slice's end."""
+    """Return the leases that have ended or whose meters have all passed a slice's end."""
     leases = world.leases
     state = leases.column("state")
     slice_ends_ms = (leases.column("slice_index") + 1) * (policy.slice_s * MILLI)
     has_run_ms = np.minimum(leases.column("agent_ms"), leases.column("network_ms"))
+    site_ms = leases.column("site_ms")
+    has_run_ms = np.where(site_ms > 0, np.minimum(has_run_ms, site_ms), has_run_ms)
     is_passed = (state < LeaseState.ENDED) & (has_run_ms >= slice_ends_ms)
     return leases.numbers((state == LeaseState.ENDED) | is_passed)
 

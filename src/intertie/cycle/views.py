@@ -11,7 +11,7 @@ from intertie.model.parties import Pool, PoolFacts
 from intertie.model.request import Request
 from intertie.model.sizing import History
 from intertie.model.states import TaskState
-from intertie.world.world import ROOM, TASK_TALLIES, World
+from intertie.world.world import TASK_TALLIES, World
 
 
 def name_of(world: World, kind: str, number: int) -> str:
@@ -86,20 +86,6 @@ def listed_offer(world: World, pool: int) -> Offer | None:
     return world.offers.get(number) if number else None
 
 
-def free_nodes(world: World, pool: Pool) -> list[tuple[int, list[int]]]:
-    """Return (node id, free [cpus_milli, memory_bytes, disk_bytes, devices]) of a pool's nodes."""
-    nodes = world.nodes
-    return [
-        (node, [nodes.value(node, name) - nodes.value(node, f"held_{name}") for name in ROOM])
-        for node in nodes.numbers_where(pool=pool.id)
-    ]
-
-
-def free_of(world: World, pool: Pool) -> tuple[int, int]:
-    """Return (cpus_milli, memory_bytes) that the pool lends and no lease holds.
-
-    Never below zero.
-    """
-    cpus = pool.lent_cpus_milli - world.pools.value(pool.id, "held_cpus_milli")
-    memory = pool.lent_memory_bytes - world.pools.value(pool.id, "held_memory_bytes")
-    return max(0, cpus), max(0, memory)
+def free_cpus_milli(world: World, pool: Pool) -> int:
+    """Return what the pool lends of its cores and no lease holds; never below zero."""
+    return max(0, pool.lent_cpus_milli - world.pools.value(pool.id, "held_cpus_milli"))

@@ -109,7 +109,9 @@ def _check_charges(
     for record in sorted(records.values(), key=lambda r: (r.lease, r.token, r.slice_index)):
         if counted[record.id] != (1 if record.amount_micro else 0):
             faults.append(f"usage {record.id}: charged {counted[record.id]} times")
-        if record.paid_ms > min(record.agent_ms, record.network_ms):
+        # What was paid before the site said its first word stays; nothing is paid beyond it after.
+        is_over_site = record.amount_micro and 0 < record.site_ms < record.paid_ms
+        if record.paid_ms > min(record.agent_ms, record.network_ms) or is_over_site:
             faults.append(f"usage {record.id}: pays more than the lower meter")
         key = record.lease, record.token
         sums[key] += record.amount_micro

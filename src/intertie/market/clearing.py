@@ -23,7 +23,7 @@ class Claims:
 
 def clear(
     task_micro: Ints,
-    task_s: Ints,
+    done_s: Ints,
     limit_micro: Ints,
     is_soonest: Ints,
     is_eligible: NDArray[np.bool_],
@@ -31,13 +31,13 @@ def clear(
     """Return the claims of bids on asks at list prices; all arrays have axes [job, pool] or [job].
 
     A task may cost at most `limit_micro[job]`; 0 means no limit. The rank is the cost of the task,
-    or its run time for a job that would rather finish soon; ties go to the other of the two. The
-    best that trades has rank 0.
+    or when it is done (its wait there and its run) for a job that would rather finish soon; ties
+    go to the other of the two. The best that trades has rank 0.
     """
     has_limit = limit_micro[:, None] > 0
     over_limit = has_limit & (task_micro > limit_micro[:, None]) & is_eligible
-    first = np.where(is_soonest[:, None] > 0, task_s, task_micro)
-    second = np.where(is_soonest[:, None] > 0, task_micro, task_s)
+    first = np.where(is_soonest[:, None] > 0, done_s, task_micro)
+    second = np.where(is_soonest[:, None] > 0, task_micro, done_s)
     trades = is_eligible & ~over_limit
     rank = _dense(np.where(trades, first, _LAST), second)
     return Claims(np.where(trades, rank, NO_TRADE), over_limit)

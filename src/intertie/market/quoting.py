@@ -18,7 +18,8 @@ SPREAD = "spread"
 class Candidate:
     """One pool that can take the job.
 
-    `slots_s` says in how many seconds each of its slots is free.
+    `slots_s` says in how many seconds a task begins in each of its slots, `wait_s` how much of that
+    the site alone asks for.
     """
 
     pool: int
@@ -29,6 +30,7 @@ class Candidate:
     score_millionths: int
     units_milli: int
     slots_s: tuple[int, ...]
+    wait_s: int = 0
 
 
 def quote(
@@ -96,6 +98,7 @@ def _option(
             task_s=task_s,
             task_micro=charge_micro(task_s * MILLI, c.units_milli, c.price_micro_per_unit_h),
             task_count=count,
+            wait_s=c.wait_s,
         )
         for c, task_s, count in zip(pools, times_s, counts, strict=True)
         if count

@@ -1,4 +1,4 @@
-"""Usage records from a lease's two meters, by slices of a fixed grid of its run time."""
+"""Usage records from a lease's meters, by slices of a fixed grid of its run time."""
 
 from intertie.model.lease import Lease
 from intertie.model.meter import UsageRecord
@@ -9,23 +9,30 @@ from intertie.model.units import MICRO, MILLI, charge_micro, service_units_micro
 
 
 def paid_ms(lease: Lease) -> int:
-    """Return the time to pay for so far: the lower meter, at most to the lease's end and grace.
+    """Return the time to pay for so far: the lowest meter, at most to the lease's end and grace.
 
-    A start that failed costs nothing; what was charged before, whatever is said later, stays.
+    A site that keeps no accounts is no meter. A start that failed costs nothing; what was charged
+    before, whatever is said later, stays.
     """
     if lease.cause in UNPAID:
         return lease.charged_ms
-    most_ms = lease.until + lease.grace_s * MILLI - lease.placed_at
-    return max(lease.charged_ms, min(lease.agent_ms, lease.network_ms, most_ms))
+    most_ms = lease.until + lease.grace_s * MILLI - lease.placed_at - lease.waited_ms
+    return max(lease.charged_ms, min(*meters_ms(lease), most_ms))
+
+
+def meters_ms(lease: Lease) -> tuple[int, ...]:
+    """Return what each meter says: the agent's, the network's, and the site's where it has one."""
+    ours = (lease.agent_ms, lease.network_ms)
+    return (*ours, lease.site_ms) if lease.site_ms else ours
 
 
 def is_disputed(lease: Lease, policy: Policy) -> bool:
     """Return whether the meters differ by more than max(2 %, two sync intervals + 1 s)."""
     if lease.cause in UNPAID:
         return False
-    larger_ms = max(lease.agent_ms, lease.network_ms)
+    least_ms, larger_ms = min(meters_ms(lease)), max(meters_ms(lease))
     bound_ms = max(larger_ms * policy.meter_tolerance_ppm // MICRO, 2 * policy.busy_poll_ms + MILLI)
-    return abs(lease.agent_ms - lease.network_ms) > bound_ms
+    return larger_ms - least_ms > bound_ms
 
 
 def meter(lease: Lease, policy: Policy, first_id: int) -> list[UsageRecord]:
@@ -89,4 +96,5 @@ def _record(
         fee_micro=amount_micro * policy.fee_ppm // MICRO,
         is_disputed=int(is_disputed(lease, policy)),
         is_final=0,
+        site_ms=lease.site_ms,
     )

@@ -11,8 +11,12 @@ class Lease:
     """One attempt of one task on one node. Columnar.
 
     `token` grows with each lease of the same task. `until` is the contract; the session of its
-    agent is renewed apart. `agent_ms` and `network_ms` are the two meters; `is_taken` once the
-    agent has spoken of it. `price_micro_per_unit_h` with `offer` is this lease's own contract.
+    agent is renewed apart. `agent_ms` and `network_ms` are the two meters, `site_ms` a third one
+    where the site keeps accounts; `is_taken` once the agent has spoken of it.
+    `price_micro_per_unit_h` with `offer` is this lease's own contract.
+
+    `waited_ms` is for how long `until` was moved on while the task waited at its site: that time
+    costs nothing and nothing is held for it. `expected_start_at` is the site's last word, 0: none.
     """
 
     id: int
@@ -52,6 +56,17 @@ class Lease:
     observed: int
     is_taken: int
     is_result: int
+    site_ms: int = 0
+    expected_start_at: int = 0
+    waited_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """The document of a lease: on which of its machines the site put it, and the image's digest."""
+
+    node: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sample:
-    """One raw meter reading of one attempt by its agent, cumulative since the attempt began."""
+    """One raw meter reading of one attempt by its agent, cumulative since the attempt began.
+
+    `site_ms` is what the site's own accounting says, 0 where it says nothing.
+    """
 
     ran_ms: int
     cpu_ms: int
     memory_peak_bytes: int
+    site_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Observation:
     signal: int
     started_at: int
     sample: Sample
+    expected_start_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class UsageRecord:
     """Who used what, from when to when, and what was paid. Columnar, never changed.
 
     One for each slice of a lease: (lease, token, slice_index) is unique. `agent_ms`,
-    `network_ms` and `paid_ms` are cumulative; `amount_micro` is this slice's part.
+    `network_ms`, `site_ms` (0: no such meter) and `paid_ms` are cumulative; `amount_micro` is this
+    slice's part.
     """
 
     id: int
@@ -61,3 +67,4 @@ class UsageRecord:
     fee_micro: int
     is_disputed: int
     is_final: int
+    site_ms: int = 0

@@ -1,6 +1,7 @@
 """Who asks and who supplies: projects, providers, pools and what an agent says of its pool."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,15 @@ class Pool:
     is_draining: int
     observed_digest: int = 0
     wanted_digest: int = 0
+    lent_device_count: int = 0
 
 
 @dataclass(frozen=True)
 class Node:
     """One machine of a pool, or one group of like machines where the site's scheduler picks.
 
-    Columnar.
+    Columnar. Sizes are sums over its machines, and a task must fit one of them. `device_class` is
+    a `device_code`; a task would start there `wait_s` after it was placed, by the site's own word.
     """
 
     id: int
@@ -61,6 +64,20 @@ class Node:
     memory_bytes: int
     disk_bytes: int
     device_count: int
+    machine_count: int = 1
+    device_class: int = 0
+    wait_s: int = 0
+
+
+def device_code(device_class: str) -> int:
+    """Return the number that stands for a device class in columns; 0 where there is none.
+
+    It is made of the name alone, so that no table of names has to be kept and agreed upon.
+    """
+    if not device_class:
+        return 0
+    marked = blake2b(device_class.encode(), digest_size=8).digest()
+    return int.from_bytes(marked, "big") % 2**63 or 1
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,10 @@ class Named:
 
 @dataclass(frozen=True)
 class AgentKey:
-    """The document of a pool that says whose signature speaks for it: Ed25519, raw, base64."""
+    """The document of a pool that says whose signature speaks for it: Ed25519, raw, base64.
+
+    The key is empty once it was struck off.
+    """
 
     pool: str
     public_key: str
@@ -93,6 +113,19 @@ class NodeFacts:
     device_class: str = ""
     device_count: int = 0
     machine_count: int = 1
+
+    def machine(self) -> "NodeFacts":
+        """Return one machine of the group."""
+        if self.machine_count == 1:
+            return self
+        return replace(
+            self,
+            cpus_milli=self.cpus_milli // self.machine_count,
+            memory_bytes=self.memory_bytes // self.machine_count,
+            disk_bytes=self.disk_bytes // self.machine_count,
+            device_count=self.device_count // self.machine_count,
+            machine_count=1,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,7 +155,9 @@ class Terms:
     """What the owner asks: price by unit and hour, and how fast lent capacity comes back.
 
     The unit is one device where the pool has devices, else one core. The jobs of `own_project`
-    come before guests on this pool; `projects` are those who may come, empty means all.
+    come before guests on this pool. `projects` are those who may come, empty means all;
+    `not_projects` may not.
+    `lent_device_count` is the most devices ever lent, None for all of them.
     """
 
     price_micro_per_unit_h: int
@@ -131,6 +166,13 @@ class Terms:
     lent_memory_bytes: int
     own_project: str = ""
     projects: tuple[str, ...] = ()
+    lent_device_count: int | None = None
+    not_projects: tuple[str, ...] = ()
+
+    def admit(self, project: str) -> bool:
+        """Return whether a project may come."""
+        is_named = not self.projects or project in self.projects
+        return is_named and project not in self.not_projects
 
 
 @dataclass(frozen=True)
@@ -151,3 +193,9 @@ class PoolFacts:
     not_enforced: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     agent_version: str = ""
+
+    @property
+    def most_devices(self) -> int:
+        """Return the most devices that the owner ever lends."""
+        there, most = sum(node.device_count for node in self.nodes), self.terms.lent_device_count
+        return there if most is None else min(there, most)

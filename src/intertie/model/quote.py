@@ -22,7 +22,8 @@ class Quote:
 class PricedPool:
     """One pool in an option: its price version, and the tasks it would take.
 
-    `task_s` is how long one task runs there, `units_milli` what it is billed for.
+    `task_s` is how long one task runs there, `units_milli` what it is billed for, `wait_s` how
+    long it would wait at the site before that.
     """
 
     pool: int
@@ -34,6 +35,7 @@ class PricedPool:
     task_s: int
     task_micro: int
     task_count: int
+    wait_s: int = 0
 
 
 @dataclass(frozen=True)

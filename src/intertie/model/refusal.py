@@ -45,6 +45,7 @@ _SMALLEST_FIRST = (
     "other_software",
     "other_software_stack",
     "drop_requirement",
+    "other_kind",
     "wait_for_pool",
     "ask_provider",
     "ask_operator",

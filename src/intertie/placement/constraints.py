@@ -11,14 +11,15 @@ def refuse(request: Request, facts: PoolFacts, provider: str, project: str) -> R
     return (
         _place(request, facts, provider, project)
         or _software(request, facts)
+        or _abilities(request, facts)
         or _enforcement(request, facts)
         or _size(request, facts)
     )
 
 
 def holds(request: Request, node: NodeFacts) -> bool:
-    """Return whether one task fits an empty node."""
-    need = request.resources
+    """Return whether one task fits an empty machine of a node."""
+    need, node = request.resources, node.machine()
     return (
         need.cpus_milli <= node.cpus_milli
         and need.memory_bytes <= node.memory_bytes
@@ -54,7 +55,7 @@ def _place(request: Request, facts: PoolFacts, provider: str, project: str) -> R
             {"latency_ms": facts.latency_ms, "max_ms": request.latency_ms_max},
             Relaxation("allow_latency", {"to_ms": facts.latency_ms}),
         )
-    if facts.terms.projects and project not in facts.terms.projects:
+    if not facts.terms.admit(project):
         return Refusal(
             "provider_does_not_admit",
             {"provider": provider, "project": project},
@@ -71,12 +72,11 @@ def _place(request: Request, facts: PoolFacts, provider: str, project: str) -> R
 
 def _software(request: Request, facts: PoolFacts) -> Refusal | None:
     asked = request.software
-    if asked.image or asked.lock:
-        stack = "image" if asked.image else "lock"
+    if asked.lock:
         return Refusal(
             "needs_software",
-            {"stack": stack, "version": ""},
-            Relaxation("other_software_stack", {"stack": stack}),
+            {"stack": "lock", "version": ""},
+            Relaxation("other_software_stack", {"stack": "lock"}),
         )
     if not asked.stack:
         return None
@@ -96,6 +96,20 @@ def _software(request: Request, facts: PoolFacts) -> Refusal | None:
     )
 
 
+def _abilities(request: Request, facts: PoolFacts) -> Refusal | None:
+    if request.software.image and "containers" not in facts.abilities:
+        return Refusal(
+            "no_containers",
+            {"image": request.software.image},
+            Relaxation("other_software_stack", {"stack": "image"}),
+        )
+    if request.kind == "session" and "sessions" not in facts.abilities:
+        return Refusal(
+            "no_sessions", {"pool": facts.name}, Relaxation("other_kind", {"kind": "batch"})
+        )
+    return None
+
+
 def _enforcement(request: Request, facts: PoolFacts) -> Refusal | None:
     missing = [ability for ability in request.requires if ability not in facts.abilities]
     if not missing:
@@ -110,10 +124,7 @@ def _enforcement(request: Request, facts: PoolFacts) -> Refusal | None:
 def _size(request: Request, facts: PoolFacts) -> Refusal | None:
     if any(holds(request, node) for node in facts.nodes):
         return None
-    need, largest = (
-        request.resources,
-        max(facts.nodes, key=lambda n: (n.device_count, n.cpus_milli)),
-    )
+    need = request.resources
     classes = sorted({node.device_class for node in facts.nodes if node.device_class})
     if need.device_class and need.device_class not in classes:
         offered = ", ".join(classes) or "cpu"
@@ -122,6 +133,9 @@ def _size(request: Request, facts: PoolFacts) -> Refusal | None:
             {"needs": need.device_class, "offered": offered},
             Relaxation("other_device", {"offered": offered}),
         )
+    machines = [node.machine() for node in facts.nodes]
+    like = [each for each in machines if need.device_class in ("", each.device_class)]
+    largest = max(like, key=lambda n: (n.device_count, n.cpus_milli))
     if need.device_count > largest.device_count:
         return Refusal(
             "not_enough_devices",

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 NO_TRADE = -1
+# What is known of a node, by the columns of `traits`: its pool's row, its device class, its wait.
+POOL, CLASS, WAIT = 0, 1, 2
+_LARGEST = 2**62
 # Why no node was found: none has room, or those with room cost more than may be set aside.
 _NO_ROOM, _TOO_DEAR = -1, -2
 
@@ -20,13 +23,15 @@ def fill(
     count: Ints,
     budget: Ints,
     need: Ints,
+    wants: Ints,
     rank: Ints,
     hold: Ints,
     use: Ints,
     is_gang: Ints,
     project: Ints,
     free: Ints,
-    node_pool: Ints,
+    whole: Ints,
+    traits: Ints,
     lent: Ints,
     used: Ints,
     weight: Ints,
@@ -36,10 +41,12 @@ def fill(
 
     Jobs come in queue order within their project: kin[job], count[job] waiting tasks, budget[job]
     that may still be set aside for it. What no two jobs of a kin differ in: need[kin, resource],
-    rank[kin, pool] with NO_TRADE where it may not go, hold[kin, pool] to be set aside for a task,
-    use[kin] by a task, is_gang[kin], project[kin]. free[node, resource], node_pool[node],
+    the device class that it wants[kin] (0: any node will do), rank[kin, pool] with NO_TRADE where
+    it may not go, hold[kin, pool] to be set aside for a task, use[kin] by a task, is_gang[kin],
+    project[kin]. free[node, resource], the size of one machine of it whole[node, resource], its
+    traits[node, POOL | CLASS | WAIT] (the wait before a task starts there),
     lent[pool, resource] (what the owner still lends, whatever its nodes have free), used[project]
-    in the unit of `use`, weight[project], wallet[project].
+    in the unit of `use`, weight[project], wallet[project]. The last resource is devices.
 
     A task goes only where budget and wallet hold for it; of a gang each task only where they would
     hold for all of its tasks, and it is placed whole or left. A job that finds no node steps aside
@@ -60,10 +67,10 @@ def fill(
         most = min(budget[job], wallet[payer]) // wanted
         node = 0
         for _ in range(wanted):
-            node = _best_node(need[k], rank[k], hold[k], most, free, lent, node_pool)
+            node = _best_node(need[k], wants[k], rank[k], hold[k], most, free, whole, traits, lent)
             if node < 0:
                 break
-            _take(need[k], 1, node, node_pool[node], free, lent)
+            _take(need[k], 1, node, traits[node, POOL], free, lent)
             placed_job[placed], placed_node[placed] = job, node
             placed += 1
         if node < 0:
@@ -71,11 +78,11 @@ def fill(
             is_poor = node == _TOO_DEAR and wanted == 1 and wallet[payer] <= budget[job]
             is_over[k] |= begun == placed and (node == _NO_ROOM or is_poor)
             for at in range(begun, placed):
-                _take(need[k], -1, placed_node[at], node_pool[placed_node[at]], free, lent)
+                _take(need[k], -1, placed_node[at], traits[placed_node[at], POOL], free, lent)
             placed, left[job] = begun, 0
             continue
         for at in range(begun, placed):
-            cost = hold[k, node_pool[placed_node[at]]]
+            cost = hold[k, traits[placed_node[at], POOL]]
             budget[job] -= cost
             wallet[payer] -= cost
         left[job] -= wanted
@@ -84,20 +91,59 @@ def fill(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def has_room(need: Ints, rank: Ints, free: Ints, node_pool: Ints, lent: Ints) -> NDArray[np.bool_]:
+def has_room(
+    need: Ints,
+    wants: Ints,
+    rank: Ints,
+    free: Ints,
+    whole: Ints,
+    traits: Ints,
+    lent: Ints,
+) -> NDArray[np.bool_]:
     """Return for each kin whether one task fits some node, whatever it costs; axes [kin]."""
     found = np.zeros(need.shape[0], np.bool_)
     nothing = np.zeros(lent.shape[0], np.int64)
     for k in range(need.shape[0]):
-        found[k] = _best_node(need[k], rank[k], nothing, 0, free, lent, node_pool) >= 0
+        node = _best_node(need[k], wants[k], rank[k], nothing, 0, free, whole, traits, lent)
+        found[k] = node >= 0
+    return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def waits(
+    need: Ints,
+    wants: Ints,
+    whole: Ints,
+    traits: Ints,
+    pools: int,
+) -> Ints:
+    """Return how long a task of each kin waits at each pool's site at least; axes [kin, pool].
+
+    0 where no machine of the pool could hold it: it does not go there anyway.
+    """
+    found = np.zeros((need.shape[0], pools), np.int64)
+    is_known = np.zeros(pools, np.bool_)
+    for k in range(need.shape[0]):
+        is_known[:] = False
+        for node in range(whole.shape[0]):
+            pool = traits[node, POOL]
+            if not _suits(need[k], wants[k], node, whole, traits):
+                continue
+            if not is_known[pool] or traits[node, WAIT] < found[k, pool]:
+                found[k, pool], is_known[pool] = traits[node, WAIT], True
     return found
 
 
 def warm() -> None:
     """Compile the kernels, or load them: one task of one job on one node."""
     one, each, none = np.ones((1, 1), np.int64), np.ones(1, np.int64), np.zeros(1, np.int64)
-    fill(none, each, each, one, one, one, each, each, none, one, none, one, each, each, each)
-    has_room(one, one, one, none, one)
+    known = np.zeros((1, 3), np.int64)
+    fill(
+        none, each, each, one, none, one, one, each, each, none, one, one, known, one, each, each,
+        each,
+    )  # fmt: skip
+    has_room(one, none, one, one, one, known, one)
+    waits(one, none, one, known, 1)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -147,29 +193,55 @@ def _next_job(
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _best_node(
-    need: Ints, rank: Ints, hold: Ints, most: int, free: Ints, lent: Ints, node_pool: Ints
+    need: Ints,
+    wants: int,
+    rank: Ints,
+    hold: Ints,
+    most: int,
+    free: Ints,
+    whole: Ints,
+    traits: Ints,
+    lent: Ints,
 ) -> int:
     """Return the node with room in the pool of lowest rank that costs at most `most` to hold.
 
-    The fullest of its pool first; _NO_ROOM or _TOO_DEAR if there is none.
+    Of a pool's nodes the one that makes it wait least, then the one with the fewest devices free
+    (they stay for who needs them), then the fullest; _NO_ROOM or _TOO_DEAR if there is none.
     """
-    best, best_rank, best_free = _NO_ROOM, 0, 0
+    best, devices = _NO_ROOM, free.shape[1] - 1
+    best_rank, best_wait, best_devices, best_free = _LARGEST, 0, 0, 0
     for node in range(free.shape[0]):
-        pool = node_pool[node]
-        here = rank[pool]
-        if here == NO_TRADE or not _fits(need, free[node], lent[pool]):
+        # The cheap question first: most nodes are no better than the best so far.
+        pool = traits[node, POOL]
+        here, wait = rank[pool], traits[node, WAIT]
+        if here == NO_TRADE or here > best_rank:
             continue
-        if hold[pool] > most:
-            best = _TOO_DEAR if best < 0 else best
-        elif best < 0 or here < best_rank or (here == best_rank and free[node, 0] < best_free):
-            best, best_rank, best_free = node, here, free[node, 0]
+        if here == best_rank and (
+            (wait, free[node, devices], free[node, 0]) >= (best_wait, best_devices, best_free)
+        ):
+            continue
+        if not _fits(need, node, pool, free, lent) or not _suits(need, wants, node, whole, traits):
+            continue
+        if hold[pool] <= most:
+            best, best_rank, best_wait = node, here, wait
+            best_devices, best_free = free[node, devices], free[node, 0]
+        elif best < 0:
+            best = _TOO_DEAR
     return best
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _fits(need: Ints, free: Ints, lent: Ints) -> bool:
+def _suits(need: Ints, wants: int, node: int, whole: Ints, traits: Ints) -> bool:
+    """Return whether one machine is of the class that is wanted and could hold the task."""
+    return bool(
+        (not wants or wants == traits[node, CLASS]) and _fits(need, node, node, whole, whole)
+    )
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _fits(need: Ints, node: int, pool: int, free: Ints, lent: Ints) -> bool:
     for resource in range(need.shape[0]):
-        if free[resource] < need[resource] or lent[resource] < need[resource]:
+        if free[node, resource] < need[resource] or lent[pool, resource] < need[resource]:
             return False
     return True
 

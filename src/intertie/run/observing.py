@@ -23,7 +23,8 @@ def observe(lease: Lease, seen: Observation, at: int) -> Lease:
     """Return the lease as it stands after an observation that arrived at `at`.
 
     Meters never run backwards, and what has ended stays ended: an older message changes nothing.
-    The network's meter runs from the first sight of `running` to the first sight of the end.
+    The network's meter runs from the first sight of `running` to the first sight of the end: what
+    waits at its site runs up nothing.
     """
     if lease.state in (LeaseState.ENDED, LeaseState.SETTLED) or seen.state < lease.observed:
         return lease
@@ -33,6 +34,10 @@ def observe(lease: Lease, seen: Observation, at: int) -> Lease:
         running_at = at if state == RUNNING else max(lease.placed_at, at - seen.sample.ran_ms)
     ended_at = lease.seen_ended_at or (at if state >= FINISHING else 0)
     network_ms = max(lease.network_ms, (ended_at or at) - running_at) if running_at else 0
+    waited_ms = lease.waited_ms
+    if waited_ms and running_at and not lease.seen_running_at:
+        # It begins only now: what is held is for its run from here.
+        waited_ms = max(waited_ms, min(running_at, lease.until) - lease.placed_at)
     return changed(
         lease,
         state=_next_state(lease, state),
@@ -46,6 +51,9 @@ def observe(lease: Lease, seen: Observation, at: int) -> Lease:
         seen_ended_at=ended_at,
         agent_ms=max(lease.agent_ms, seen.sample.ran_ms),
         network_ms=network_ms,
+        site_ms=max(lease.site_ms, seen.sample.site_ms),
+        expected_start_at=lease.expected_start_at if state else seen.expected_start_at,
+        waited_ms=waited_ms,
         cpu_ms=max(lease.cpu_ms, seen.sample.cpu_ms),
         memory_peak_bytes=max(lease.memory_peak_bytes, seen.sample.memory_peak_bytes),
     )

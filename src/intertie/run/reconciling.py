@@ -49,20 +49,25 @@ def is_gone(lease: Lease, pool: Pool, may_move: bool, policy: Policy, now: int) 
 
 
 def to_reclaim(
-    leases: Iterable[Lease], lent_cpus_milli: int, lent_memory_bytes: int
+    leases: Iterable[Lease], lent_cpus_milli: int, lent_memory_bytes: int, lent_device_count: int
 ) -> list[Lease]:
     """Return the leases to evict so that the rest fits what is lent; least work is lost first.
 
-    Leases that are stopping already count as gone: they will be.
+    Leases that are stopping already count as gone: they will be. One that waits at its site has no
+    work to lose. Where only devices are too many, only leases with devices go.
     """
     staying = [lease for lease in leases if lease.state in (LeaseState.PLACED, LeaseState.RUNNING)]
-    staying.sort(key=lambda lease: (lease.placed_at, lease.id))
+    staying.sort(key=lambda lease: (not lease.seen_running_at, lease.placed_at, lease.id))
+    cpus_over = sum(lease.cpus_milli for lease in staying) - lent_cpus_milli
+    memory_over = sum(lease.memory_bytes for lease in staying) - lent_memory_bytes
+    devices_over = sum(lease.device_count for lease in staying) - lent_device_count
     evicted: list[Lease] = []
-    while staying and (
-        sum(lease.cpus_milli for lease in staying) > lent_cpus_milli
-        or sum(lease.memory_bytes for lease in staying) > lent_memory_bytes
-    ):
-        evicted.append(staying.pop())
+    for lease in reversed(staying):
+        if cpus_over > 0 or memory_over > 0 or (lease.device_count and devices_over > 0):
+            evicted.append(lease)
+            cpus_over -= lease.cpus_milli
+            memory_over -= lease.memory_bytes
+            devices_over -= lease.device_count
     return evicted
 
 
@@ -88,9 +93,23 @@ def renewed_until(lease: Lease, pool: Pool, ends_at: int, policy: Policy, now: i
     """
     if lease.state != LeaseState.RUNNING or pool.state == PoolState.LOST:
         return 0
-    length_ms = min(policy.lease_s * MILLI, lease.until - lease.placed_at)
+    length_ms = min(policy.lease_s * MILLI, covered_ms(lease))
     if lease.until - now > length_ms // 2:
         return 0
     wanted = now + policy.lease_s * MILLI
     until = min(wanted, ends_at) if ends_at else wanted
     return until if until > lease.until else 0
+
+
+def covered_ms(lease: Lease) -> int:
+    """Return for how long of its run a lease stands, which is what its hold is for."""
+    return lease.until - lease.placed_at - lease.waited_ms
+
+
+def waiting_on(lease: Lease, now: int) -> Lease:
+    """Return a lease that waits at its site moved on: it stands as long from now as it did.
+
+    It has run up nothing yet, so that what is held for it is enough.
+    """
+    until = now + covered_ms(lease)
+    return changed(lease, until=until, waited_ms=lease.waited_ms + until - lease.until)

@@ -21,13 +21,21 @@ from intertie.world.world import World
 
 
 class FakeAgent:
-    """One pool's agent on the virtual clock. What runs there runs whether or not it is heard."""
+    """One pool's agent on the virtual clock. What runs there runs whether or not it is heard.
+
+    A site with a queue of its own lets each task wait `queue_ms`, and says so: `waits_s` by node,
+    the expected start of what is pending. One that `has_accounts` says what ran by whole seconds.
+    """
 
     def __init__(self, pool: int, epoch: int, facts: PoolFacts, policy: Policy, now: int) -> None:
         self.pool = pool
         self.policy = policy
         self.lent_cpus_milli = facts.terms.lent_cpus_milli
         self.lent_memory_bytes = facts.terms.lent_memory_bytes
+        self.lent_device_count = facts.most_devices
+        self.waits_s: dict[str, int] = {}
+        self.queue_ms = 0
+        self.has_accounts = False
         self.is_draining = False
         self.is_silent = False
         self.is_polling = False
@@ -42,7 +50,7 @@ class FakeAgent:
         self._sequence = 0
         self._told: dict[int, str] = {}
         self._saying: dict[int, str] = {}
-        self._owner: tuple[int, int, bool] | None = None
+        self._owner: dict[str, Any] | None = None
         self._spoke_at = now
         self._renewed_at = now
         self._renew_for_ms = self.policy.renew_for_s * MILLI
@@ -52,7 +60,13 @@ class FakeAgent:
         self._live(now)
         if self.is_silent or self.is_fenced_out:
             return None
-        owner = (self.lent_cpus_milli, self.lent_memory_bytes, self.is_draining)
+        owner = {
+            "lent_cpus_milli": self.lent_cpus_milli,
+            "lent_memory_bytes": self.lent_memory_bytes,
+            "lent_device_count": self.lent_device_count,
+            "is_draining": self.is_draining,
+            "waits_s": dict(self.waits_s),
+        }
         is_due = now >= self._due_at() or self._sequence == 0
         news = [each for each in self._by_lease() if self._is_news(each, is_due, now)]
         if not news and owner == self._owner and not is_due:
@@ -65,13 +79,9 @@ class FakeAgent:
             "epoch": self.epoch,
             "sequence": self._sequence,
             "digest": digest_text(sum(lease_mark(a.lease, a.token) for a in alive)),
-            "leases": [_said(each, now) for each in news],
+            "leases": [_said(each, now) | self._site_says(each, now) for each in news],
             "declines": [],
-            "owner": {
-                "lent_cpus_milli": owner[0],
-                "lent_memory_bytes": owner[1],
-                "is_draining": owner[2],
-            },
+            "owner": owner,
         }
 
     def hear(self, world: World, now: int) -> None:
@@ -104,6 +114,15 @@ class FakeAgent:
                 instants += [each.starts_at, each.ends_at]
         return min(at for at in instants if at > now)
 
+    def _site_says(self, each: FakeAttempt, now: int) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        if self.queue_ms and each.state(now) == "pending":
+            # Not as cut by a lease that ends before: that is renewed while it waits.
+            said["expected_start_at"] = self.attempts[each.lease].starts_at
+        if self.has_accounts and each.state(now) != "pending":
+            said |= {"site_ms": each.ran_ms(now) // MILLI * MILLI, "node": f"m{each.lease}"}
+        return said
+
     def _due_at(self) -> int:
         poll_ms = self.policy.busy_poll_ms if self.attempts else self.policy.poll_s * MILLI
         return self._spoke_at + poll_ms
@@ -129,7 +148,7 @@ class FakeAgent:
         saved = world.documents.get(("checkpoint", lease.task))
         did_ms = saved.files[0].size_bytes if saved else 0
         program = program_of(request, world.tasks.get(lease.task).index)
-        begun = begin(lease, request, program, did_ms, now)
+        begun = begin(lease, request, program, did_ms, now, self.queue_ms)
         never = lease.state == LeaseState.STOPPING
         return cut(begun, now, Cause(lease.stop_cause)) if never else begun
 

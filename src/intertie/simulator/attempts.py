@@ -51,10 +51,12 @@ class FakeAttempt:
         return self.did_ms + self.ran_ms(self.ends_at) * self.score_millionths // 1_000_000
 
 
-def begin(lease: Lease, request: Request, program: Program, did_ms: int, now: int) -> FakeAttempt:
-    """Return the attempt that a wanted lease begins at an instant."""
+def begin(
+    lease: Lease, request: Request, program: Program, did_ms: int, now: int, queue_ms: int = 0
+) -> FakeAttempt:
+    """Return the attempt that a wanted lease begins at an instant, after its site's queue."""
     left_ms = max(0, program.work_ms - did_ms)
-    timed = attempt(now, left_ms, lease.score_millionths)
+    timed = attempt(now + queue_ms, left_ms, lease.score_millionths)
     begun = FakeAttempt(
         lease=lease.id,
         token=lease.token,

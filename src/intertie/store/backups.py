@@ -2,7 +2,8 @@
 
 SQLite through its own online backup, PostgreSQL through pg_dump and pg_restore, which must be
 installed. Blobs and logs are files whose names are their content or their lease: copy the folder
-after the database, with any tool, and what the database names is there.
+after the database, with any tool, and what the database names is there. Blobs in a bucket are the
+store's own to keep: no backup here holds them.
 """
 
 import json

@@ -206,3 +206,15 @@ blob_owner = Table(
     Column("project", BigInteger, nullable=False),
     PrimaryKeyConstraint("sha256", "project"),
 )
+
+# Who waits at a door to speak with a session: gone once its agent has dialled.
+session_call = Table(
+    "session_call",
+    metadata,
+    Column("nonce", Text, primary_key=True),
+    Column("pool", BigInteger, nullable=False),
+    Column("lease", BigInteger, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)

@@ -43,7 +43,10 @@ class JobView(Answer):
 
 
 class AttemptView(Answer):
-    """One try at one task: the lease, where it ran, how it ended."""
+    """One try at one task: the lease, where it ran, how it ended.
+
+    `expected_start_at` is the site's own word while the attempt waits in the site's queue.
+    """
 
     lease: str
     token: int
@@ -55,10 +58,14 @@ class AttemptView(Answer):
     exit_code: int | None = None
     signal: int | None = None
     placed_at: Instant
+    expected_start_at: Instant | None = None
     started_at: Instant | None = None
     ended_at: Instant | None = None
     agent_s: float = 0
     network_s: float = 0
+    site_s: float | None = Field(default=None, description="by the site's own accounting")
+    site_node: str = Field(default="", description="the machine that the site chose")
+    image: str = Field(default="", description="digest of the image that it ran in")
     amount_micro: Micro = 0
 
 
@@ -127,7 +134,10 @@ class JobEvent(Answer):
 
 
 class ReceiptLine(Answer):
-    """What one attempt used and cost, from both meters, asked against used."""
+    """What one attempt used and cost, from all meters, asked against used.
+
+    The lowest meter is paid. Only a site's own accounting is independent of network and agent.
+    """
 
     task: int
     lease: str
@@ -137,6 +147,10 @@ class ReceiptLine(Answer):
     cause: str
     agent_s: float
     network_s: float
+    site_s: float | None = None
+    has_independent_meter: bool = False
+    site_node: str = ""
+    image: str = ""
     paid_s: float
     difference_percent: float
     is_disputed: bool

@@ -7,7 +7,10 @@ from intertie.wire.jobspec import JobSpec
 
 
 class OfferView(Answer):
-    """What one pool offers now. The unit is one device, or one core where there are no devices."""
+    """What one pool offers now. The unit is one device, or one core where there are no devices.
+
+    `expected_wait_s` is how long a task would wait at the site, at its least waiting node.
+    """
 
     id: str
     version: int
@@ -17,7 +20,8 @@ class OfferView(Answer):
     pool_state: str
     engine: str
     region: str
-    device_class: str
+    device_class: str = Field(description="every class that is there, with commas")
+    devices: dict[str, int] = Field(default={}, description="devices by class")
     price_micro_per_unit_h: Micro
     price_micro_per_su: Micro | None = None
     profile: str
@@ -26,6 +30,7 @@ class OfferView(Answer):
     units_total: float
     units_free: float
     memory_free_bytes: int
+    expected_wait_s: int = 0
     latency_ms: int
     latency_source: str
     grace_s: int
@@ -63,6 +68,7 @@ class PricedPoolView(Answer):
     task_s: int
     task_micro: Micro
     task_count: int
+    expected_wait_s: int = Field(default=0, description="until a task starts, by the site's word")
 
 
 class OptionView(Answer):

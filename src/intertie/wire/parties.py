@@ -86,6 +86,10 @@ class PoolView(Answer):
     lent_cpus: float
     used_cpus: float
     memory_bytes: int
+    devices: dict[str, int] = Field(default={}, description="devices by class")
+    lent_devices: int = 0
+    used_devices: int = 0
+    expected_wait_s: int = 0
     leases: int
     abilities: list[str] = []
     not_enforced: list[str] = []

@@ -70,7 +70,11 @@ class TermsBody(Message):
     lent_cpus_milli: Annotated[int, Field(ge=0)]
     lent_memory_bytes: Annotated[int, Field(ge=0)]
     own_project: Annotated[str, Field(description="its jobs come before guests")] = ""
-    projects: list[str] = []
+    projects: Annotated[list[str], Field(description="who may come; empty: everyone")] = []
+    not_projects: Annotated[list[str], Field(description="who may not")] = []
+    lent_device_count: Annotated[
+        int | None, Field(ge=0, description="the most devices ever lent; none: all")
+    ] = None
 
 
 class PoolBody(Message):
@@ -106,6 +110,16 @@ class Enrolled(Answer):
     agent: str
     network: str
     incarnation: int
+
+
+class Leave(Message):
+    """Strike the agent's own key off. Nothing to say: the signature says who."""
+
+
+class Left(Answer):
+    """The agent has left: its key opens nothing any more."""
+
+    agent: str
 
 
 class OpenSession(Message):
@@ -231,7 +245,10 @@ class LeaseBody(Answer):
     script: str
     workdir: str
     environment: dict[str, str]
+    kind: str = "batch"
     software: str = ""
+    image: Annotated[str, Field(description="by digest; empty: none")] = ""
+    node: Annotated[str, Field(description="the node or group that it was placed on")] = ""
     cpus_milli: int
     memory_bytes: int
     disk_bytes: int
@@ -266,6 +283,20 @@ class ExplicitStop(Answer):
     grace_s: int
 
 
+class CallBody(Answer):
+    """Somebody waits to speak with the program of a session: dial, and relay until either ends.
+
+    The agent opens the WebSocket `/v1/agents/{id}/calls/{nonce}`, signed like its other requests
+    (`GET`, the path, no body), at `url`, or where it knows the network if that is empty. It then
+    carries bytes between it and the socket `.intertie/session` below the attempt's working folder.
+    """
+
+    nonce: str
+    lease: str
+    token: int
+    url: str = ""
+
+
 class SyncAnswer(Answer):
     """What the network wants. A lease that is not mentioned runs on.
 
@@ -293,5 +324,6 @@ class SyncAnswer(Answer):
     gone: list[str] = []
     forget: list[str] = []
     drain: bool = False
+    calls: list[CallBody] = Field(default=[], description="each stands until it is answered")
     renew_for_s: int
     next_poll_ms: int

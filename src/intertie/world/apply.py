@@ -64,6 +64,8 @@ def _put(world: World, noun: str, row: Any) -> None:
     is_new = row.id not in table.slots
     if noun == "Pool":
         derived.move_pool(world, row)
+    elif noun == "Node":
+        derived.move_node(world, row)
     elif noun == "Task":
         derived.move_task(world, row)
     elif noun == "Lease" and not is_new:

@@ -11,15 +11,15 @@ import numpy as np
 from intertie.model.job import Task
 from intertie.model.lease import Lease
 from intertie.model.offer import Offer
-from intertie.model.parties import Pool
+from intertie.model.parties import Node, Pool
 from intertie.model.states import JobState, LeaseState, OfferState, Outcome, TaskState
 from intertie.world.kins import kin_of
 from intertie.world.table import Ints
-from intertie.world.world import ROOM, TASK_TALLIES, World
+from intertie.world.world import LENT, ROOM, TASK_TALLIES, World
 
 NAMING = frozenset({"project", "provider", "agent"})
 _OUTCOMES = {Outcome.FAILED: "failed", Outcome.CANCELLED: "cancelled"}
-_SUPPLY = ("state", "is_draining", "lent_cpus_milli", "lent_memory_bytes")
+_SUPPLY = ("state", "is_draining", *(f"lent_{name}" for name in LENT))
 _HELD = tuple(f"held_{name}" for name in ROOM)
 
 
@@ -44,7 +44,11 @@ def derive(world: World) -> None:
 def name(world: World, kind: str, number: int, document: Any) -> None:
     """Note by which name a project, a provider or a provider's pool is found."""
     if kind == "agent":
-        world.names[kind, name_of_pool(world.pools.get(number).provider, document.pool)] = number
+        named = (kind, name_of_pool(world.pools.get(number).provider, document.pool))
+        if document.public_key:
+            world.names[named] = number
+        elif world.names.get(named) == number:  # it was struck off: another may have its name
+            del world.names[named]
     else:
         world.names[kind, document.name] = number
 
@@ -83,6 +87,12 @@ def move_pool(world: World, pool: Pool) -> None:
     """Follow what a pool has to offer; that it was heard again is nothing new."""
     before = world.pools.find(pool.id)
     if before is None or any(getattr(before, n) != getattr(pool, n) for n in _SUPPLY):
+        world.supply += 1
+
+
+def move_node(world: World, node: Node) -> None:
+    """Follow a node that is about to be written: how long it makes tasks wait is supply too."""
+    if world.nodes.find(node.id) != node:
         world.supply += 1
 
 
@@ -148,8 +158,9 @@ def enter_lease(world: World, lease: Lease) -> None:
 def move_lease(world: World, lease: Lease) -> None:
     """Follow a lease, known already, that is about to be written."""
     was = world.leases.value(lease.id, "state")
-    if world.leases.value(lease.id, "started_at") != lease.started_at:
-        world.room += 1
+    for name in ("started_at", "expected_start_at"):
+        if world.leases.value(lease.id, name) != getattr(lease, name):
+            world.room += 1
     if was != lease.state:
         _count_lease(world, lease, was, -1)
         _count_lease(world, lease, lease.state, 1)
@@ -180,8 +191,8 @@ def _count_lease(world: World, lease: Lease, state: int, sign: int) -> None:
     held = pools.axis[_HELD[0]]
     pools.data[held : held + len(need), pool] += need
     if state != LeaseState.STOPPING:
-        staying = pools.axis["staying_cpus_milli"]
-        pools.data[staying : staying + 2, pool] += need[:2]
+        for name in LENT:
+            pools.data[pools.axis[f"staying_{name}"], pool] += sign * getattr(lease, name)
 
 
 def _tally_outcome(world: World, owner: int, outcome: int, sign: int) -> None:

@@ -50,6 +50,7 @@ def kin_of(job: Job, request: Request, contract: Contract) -> Kin:
 def shape_of(request: Request) -> tuple[object, ...]:
     """Return the parts of a request that decide which pools can take it, and for what."""
     return (
+        request.kind,
         request.resources,
         request.software,
         request.data,

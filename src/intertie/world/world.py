@@ -27,6 +27,7 @@ DOCUMENTS: dict[str, dict[str, type[Any]]] = {
     "Quote": {"quote": quote.QuoteTerms, "asked": request.Request},
     "Job": {"request": request.Request, "contract": job.Contract},
     "Task": {"result": job.Manifest, "checkpoint": job.Manifest},
+    "Lease": {"attempt": lease.Attempted},
 }
 DOCUMENT_TYPES = {kind: each for kinds in DOCUMENTS.values() for kind, each in kinds.items()}
 
@@ -36,7 +37,9 @@ TASK_TALLIES = ("held", "queued", "placed", "running", "ended")
 JOB_SUMS = (*TASK_TALLIES, "failed", "cancelled", "alive", "unsettled", "first_task", "next_task")
 ROOM = ("cpus_milli", "memory_bytes", "disk_bytes", "device_count")
 NODE_SUMS = tuple(f"held_{name}" for name in ROOM)
-POOL_SUMS = (*NODE_SUMS, "staying_cpus_milli", "staying_memory_bytes", "offer")
+# What owners limit by the pool; disk only nodes do.
+LENT = ("cpus_milli", "memory_bytes", "device_count")
+POOL_SUMS = (*NODE_SUMS, *(f"staying_{name}" for name in LENT), "offer")
 
 
 class World:

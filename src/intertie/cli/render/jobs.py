@@ -175,9 +175,12 @@ def _task_cells(task: TaskView, cost: str, lang: str) -> list[str | Text]:
     last: Any = task.attempts[-1] if task.attempts else None
     over = task.state == "ended" and task.outcome != "none"
     known = last is not None and has_text(lang, f"cause.{last.cause}")
+    state = state_text(task.outcome, lang, "outcome") if over else state_text(task.state, lang)
+    if last is not None and last.expected_start_at:
+        state.append("\n" + text(lang, "cli.expected_start", start_at=last.expected_start_at))
     return [
         str(task.index),
-        state_text(task.outcome, lang, "outcome") if over else state_text(task.state, lang),
+        state,
         last.provider if last else "–",
         " ".join(f"{name}={value}" for name, value in task.values.items()),
         str(len(task.attempts)),

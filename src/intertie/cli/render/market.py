@@ -75,14 +75,18 @@ def options_table(options: Sequence[OptionView], lang: str) -> Table:
     columns = (
         Columns(lang).word("option", fixed=True).word("placed_at").number("tasks").number("each")
     )
-    columns.number("price_su").number("cost").number("starts").number("finishes")
-    columns.word("marks")
+    columns.number("price_su").number("cost")
+    waits = any(pool.expected_wait_s for option in options for pool in option.pools)
+    if waits:
+        columns.number("site_wait")
+    columns.number("starts").number("finishes").word("marks")
     costs = credit_cells([option.cost_micro for option in options])
     all_pools = [pool for option in options for pool in option.pools]
     by_su = iter(credit_cells([pool.price_micro_per_su for pool in all_pools]))
     rows: list[list[str | Text]] = []
     for option, cost in zip(options, costs, strict=True):
         prices = [next(by_su) for _ in option.pools]
+        wait = "\n".join(seconds_cell(pool.expected_wait_s) for pool in option.pools)
         rows.append(
             [
                 Text(option.code, style="bold green" if option.is_chosen else ""),
@@ -91,6 +95,7 @@ def options_table(options: Sequence[OptionView], lang: str) -> Table:
                 "\n".join(seconds_cell(pool.task_s) for pool in option.pools),
                 "\n".join(prices),
                 cost,
+                *([wait] if waits else []),
                 seconds_cell(option.starts_in_s),
                 seconds_cell(option.finishes_in_s),
                 _marks(option, lang),

@@ -1,4 +1,4 @@
-"""A receipt: both meters, what was paid, what was asked against used, and where the money went."""
+"""A receipt: every meter, what was paid, what was asked against used, and where the money went."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,9 +16,10 @@ def receipt_view(receipt: Receipt, lang: str) -> RenderableType:
     """Return the attempts, then each provider's part, then the sums."""
     head = Text(f"{receipt.job} {receipt.name} · {receipt.project} · ", style="bold")
     head.append(state_text(receipt.outcome, lang, "outcome"))
-    return Group(
-        head, lines_table(receipt, lang), providers_table(receipt, lang), totals(receipt, lang)
-    )
+    parts: list[RenderableType] = [head, lines_table(receipt, lang)]
+    if any(line.site_node or line.image for line in receipt.lines):
+        parts.append(ran_table(receipt, lang))
+    return Group(*parts, providers_table(receipt, lang), totals(receipt, lang))
 
 
 def lines_table(receipt: Receipt, lang: str) -> Table:
@@ -27,12 +28,27 @@ def lines_table(receipt: Receipt, lang: str) -> Table:
     caption = text(lang, "cli.more_rows", left=left) if left > 0 else ""
     columns = Columns(lang, text(lang, "cli.receipt.attempts"), caption)
     columns.code("task").word("provider").word("ended_by")
-    columns.number("agent").number("network").number("paid").number("difference")
-    columns.number("cpu_used").number("memory_used").number("cost")
+    has_site = any(line.site_s is not None for line in receipt.lines)
+    columns.number("agent").number("network")
+    if has_site:
+        columns.number("site")
+    columns.number("paid").number("difference").number("cpu_used").number("memory_used").number(
+        "cost"
+    )
     lines = receipt.lines[:ROWS_MAX]
     costs = credit_cells([line.amount_micro for line in lines])
     return columns.rows(
-        _line_cells(line, cost, lang) for line, cost in zip(lines, costs, strict=True)
+        _line_cells(line, cost, has_site, lang) for line, cost in zip(lines, costs, strict=True)
+    )
+
+
+def ran_table(receipt: Receipt, lang: str) -> Table:
+    """Return the machine that the site chose for each attempt, and the digest of its image."""
+    columns = Columns(lang, text(lang, "cli.receipt.ran")).code("task").word("provider")
+    columns.word("site_node").word("image")
+    return columns.rows(
+        [str(line.task), line.provider, line.site_node or "–", line.image or "–"]
+        for line in receipt.lines[:ROWS_MAX]
     )
 
 
@@ -92,10 +108,11 @@ def totals(receipt: Receipt, lang: str) -> Table:
     return grid
 
 
-def _line_cells(line: ReceiptLine, cost: str, lang: str) -> list[str | Text]:
+def _line_cells(line: ReceiptLine, cost: str, has_site: bool, lang: str) -> list[str | Text]:
     cpu_asked_s = line.cpus_asked * line.paid_s
     memory = f"{line.memory_peak_bytes / MIB:,.0f}/{line.memory_asked_bytes / MIB:,.0f}"
     style = "bold yellow" if line.is_disputed else ""
+    site = ["–" if line.site_s is None else seconds_cell(line.site_s)] if has_site else []
     ended_by = line.outcome if line.outcome == "done" else line.cause
     return [
         str(line.task),
@@ -103,6 +120,7 @@ def _line_cells(line: ReceiptLine, cost: str, lang: str) -> list[str | Text]:
         state_text(ended_by, lang, "outcome" if line.outcome == "done" else "cause"),
         seconds_cell(line.agent_s),
         seconds_cell(line.network_s),
+        *site,
         seconds_cell(line.paid_s),
         Text(f"{line.difference_percent:.1f}", style=style),
         f"{seconds_cell(line.cpu_s_used)}/{seconds_cell(cpu_asked_s)}",

@@ -1,19 +1,23 @@
-"""The host engine: sandboxed processes here, each under a shim that outlives the agent."""
+"""The host engine: sandboxed processes here, each under a shim that outlives the agent.
+
+A program with an image runs in the same way, in another root (`images.py`).
+"""
 
 import hashlib
 import json
 import os
 import re
 import select
-import shutil
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from intertie.engines.host import facts, limits, sandbox, seccomp
+from intertie.engines.host.images import PULLS, Image, Images, check_name, find_podman, remove_tree
 from intertie.engines.protocol import EngineFacts, EngineUnavailable, Observed, Room
 from intertie.engines.registry import EngineSettings
 from intertie.engines.shim import attempts
@@ -31,6 +35,7 @@ class HostSettings:
 
     `speed_percent` scales the CPU quota of every task: at 50 a promised core runs at half speed.
     `grace_s` is for stops of the engine's own: time limit, the lease's end, a silent network.
+    `pull` says whether images that are not here are fetched: "never" or "missing".
     """
 
     folder: Path
@@ -44,6 +49,7 @@ class HostSettings:
     grace_s: int = 5
     is_sandboxed: bool = True
     is_limited: bool = True
+    pull: str = "never"
 
 
 class HostEngine:
@@ -56,10 +62,14 @@ class HostEngine:
         self.limits = limits.find() if settings.is_limited else limits.NO_LIMITS
         self.bubblewrap = sandbox.find_bubblewrap() if settings.is_sandboxed else ""
         self.seccomp = self._write_seccomp()
+        podman = find_podman() if self.bubblewrap else ""
+        self.images = Images(podman, self.root / "images", settings.pull) if podman else None
         self.id = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         self.poke = f"intertie-{self.id}"
         self._shims: dict[str, int] = {}
         self._over: dict[str, Observed] = {}
+        self._preparing: set[str] = set()
+        self._digests: dict[str, str] = {}
         self._socket: socket.socket | None = None
         self.listen()
 
@@ -72,6 +82,7 @@ class HostEngine:
         if self.bubblewrap:
             abilities = ("sandbox", "network_off", *abilities)
         missing = tuple(word for word in facts.ALL_ABILITIES if word not in abilities)
+        abilities += ("sessions", *(("containers",) if self.images else ()))
         return EngineFacts("host", (node,), facts.stacks(self.bubblewrap), abilities, missing)
 
     def room(self) -> Room | None:
@@ -84,14 +95,25 @@ class HostEngine:
         return self.root / attempts.name_of(lease, token)
 
     def start(self, lease: str, token: int, body: LeaseBody) -> None:
-        """Start the attempt unless it was started before; ValueError says what is wrong with it."""
+        """Start the attempt unless it was started before; ValueError says what is wrong with it.
+
+        One with an image is pending until the image is ready: fetching one may take minutes.
+        """
         folder = self.folder(lease, token)
-        if folder.name in self._shims or attempts.read_status(folder) is not None:
+        is_known = folder.name in self._shims or folder.name in self._preparing
+        if is_known or attempts.read_status(folder) is not None:
             return
+        _check_variables(body.environment)
         folder.mkdir(mode=0o711, exist_ok=True)
-        spec = self._spec(folder, body)
-        write_new(folder / "spec.json", json.dumps(spec))
-        self._shims[folder.name] = self._spawn(folder)
+        if not body.image:
+            self._launch(folder, body, None)
+            return
+        if self.images is None:
+            raise ValueError("image: this pool runs no containers; it has no podman that works")
+        check_name(body.image)
+        self._preparing.add(folder.name)
+        write_new(folder / "spec.json", json.dumps({"groups": {}}))
+        Thread(target=self._prepare, args=(self.images, folder, body), daemon=True).start()
 
     def extend(self, lease: str, token: int, left_ms: int) -> None:
         """Set how long the lease lasts; the shim keeps to it even if the agent is gone."""
@@ -122,8 +144,9 @@ class HostEngine:
         if not folder.is_dir() or (status is not None and status["state"] != "over"):
             return
         attempts.remove_groups(folder)
-        _remove_tree(folder)
+        remove_tree(folder)
         self._over.pop(folder.name, None)
+        self._digests.pop(folder.name, None)
         self._rest(folder.name)
 
     def listen(self) -> None:
@@ -159,12 +182,44 @@ class HostEngine:
             self._socket.close()
         self._socket = None
 
-    def _spec(self, folder: Path, body: LeaseBody) -> dict[str, Any]:
+    def _prepare(self, images: Images, folder: Path, body: LeaseBody) -> None:
+        """Get the image and launch; where that cannot be, the attempt ends and says why."""
+        try:
+            image = images.prepare(body.image, self._digests_in_use())
+            if attempts.read_status(folder) is None:
+                self._launch(folder, body, image)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else can end the attempt
+            with suppress(OSError):
+                attempts.withdraw(folder, self.poke, "start_failed", str(error))
+        finally:
+            self._preparing.discard(folder.name)
+
+    def _digests_in_use(self) -> set[str]:
+        return {self._digest_of(path) for path in self.root.iterdir() if path.is_dir()} - {""}
+
+    def _digest_of(self, folder: Path) -> str:
+        """Return the digest of the image that an attempt runs in; empty for none."""
+        if folder.name not in self._digests:
+            try:
+                spec = json.loads((folder / "spec.json").read_text())
+                self._digests[folder.name] = str(spec["image"])
+            except (OSError, ValueError, KeyError):  # it has none yet, or it is no attempt
+                return ""
+        return self._digests[folder.name]
+
+    def _launch(self, folder: Path, body: LeaseBody, image: Image | None) -> None:
+        write_new(folder / "spec.json", json.dumps(self._spec(folder, body, image)))
+        self._shims[folder.name] = self._spawn(folder)
+
+    def _spec(self, folder: Path, body: LeaseBody, image: Image | None) -> dict[str, Any]:
         is_sandboxed = bool(self.bubblewrap)
-        box = sandbox.Box(folder, body.job, body.memory_bytes, body.network, self.seccomp)
+        root = image.root if image else None
+        box = sandbox.Box(folder, body.job, body.memory_bytes, body.network, self.seccomp, root)
         home = "/work" if is_sandboxed else str(folder / "work")
-        values = sandbox.environment_of_job(home, is_sandboxed) | _told(body)
-        values |= _checked(body.environment)
+        values = sandbox.environment_of_job(home, is_sandboxed)
+        if image is not None:
+            values = sandbox.image_environment(_only_variables(image.environment))
+        values |= _told(body) | body.environment
         sandbox.prepare(box, values, body.script)
         program = body.command or _script_command(
             body.script, "/job/script" if is_sandboxed else str(folder / "job" / "script")
@@ -188,6 +243,7 @@ class HostEngine:
             "disk_bytes": body.disk_bytes,
             "log_bytes_max": self.settings.log_bytes_max,
             "grace_s": self.settings.grace_s,
+            "image": image.digest if image else "",
         }
 
     def _groups(self, folder: Path, body: LeaseBody) -> dict[str, Any]:
@@ -244,6 +300,8 @@ class HostEngine:
             if status is not None and status["state"] != "over":
                 status = attempts.bury(folder, status, self.poke)
         seen = attempts.observed(match[1], int(match[2]), status)
+        if status is not None:
+            seen = replace(seen, image=self._digest_of(folder))
         if seen.state == "over":
             self._over[folder.name] = seen
         return seen
@@ -273,29 +331,28 @@ def _told(body: LeaseBody) -> dict[str, str]:
     }
 
 
-def _checked(environment: dict[str, str]) -> dict[str, str]:
+def _check_variables(environment: dict[str, str]) -> None:
     for name, value in environment.items():
         if not VARIABLE.match(name) or "\0" in value:
             raise ValueError(f"environment: {name!r} cannot be set; use letters, digits and _")
-    return environment
+
+
+def _only_variables(environment: dict[str, str]) -> dict[str, str]:
+    """Return what a shell can set of an image's environment."""
+    return {name: value for name, value in environment.items() if VARIABLE.match(name)}
 
 
 def _script_command(script: str, path: str) -> list[str]:
     return [path] if script.startswith("#!") else ["/bin/sh", path]
 
 
-def _remove_tree(folder: Path) -> None:
-    for root, names, _ in os.walk(folder):
-        for path in (Path(root, name) for name in names):
-            if not path.is_symlink():  # a job may have shut its own folders, and laid traps
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def open_engine(own: EngineSettings) -> HostEngine:
-    """Return the engine for an owner's settings; it has no table of its own."""
-    if own.table:
-        raise ValueError(f"{sorted(own.table)[0]}: no such setting of the host engine; remove it")
+    """Return the engine for an owner's settings; its table may say `pull`."""
+    pull = own.table.get("pull", "never")
+    if unknown := sorted(set(own.table) - {"pull"}):
+        raise ValueError(f"{unknown[0]}: no such setting of the host engine; remove it")
+    if pull not in PULLS:
+        raise ValueError(f"pull: {pull!r} is neither of {', '.join(PULLS)}; write one of them")
     return HostEngine(
         HostSettings(
             folder=own.folder,
@@ -307,5 +364,6 @@ def open_engine(own: EngineSettings) -> HostEngine:
             grace_s=own.grace_s,
             is_sandboxed=own.is_sandboxed,
             is_limited=own.is_limited,
+            pull=pull,
         )
     )

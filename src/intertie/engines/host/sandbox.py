@@ -29,17 +29,26 @@ TMP_BYTES_MIN = 64 << 20
 SHOWN_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "localtime", "mime.types", "protocols")
 SHOWN_ETC_ONLINE = ("resolv.conf", "hosts", "nsswitch.conf", "ssl", "ca-certificates", "services")
 LINKS = ("bin", "sbin", "lib", "lib64", "lib32")
+IMAGE = "/image"  # where root mounts an image, before a program is shut into it
+IMAGE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What an image must have for the sandbox to lay its own over, parents first.
+IMAGE_FOLDERS = ("dev", "proc", "tmp", "job", "work", "etc", "var", "var/tmp")
+IMAGE_FILES = ("etc/passwd", "etc/group", "etc/resolv.conf", "etc/hosts")
 
 
 @dataclass(frozen=True)
 class Box:
-    """What one attempt's sandbox depends on: its folder, limits that are files, and the network."""
+    """What one attempt's sandbox depends on: its folder, limits that are files, and the network.
+
+    `image` is the root of the image that it runs in; None for this machine's own programs.
+    """
 
     folder: Path
     hostname: str
     memory_bytes: int
     network: bool
     seccomp: Path | None
+    image: Path | None = None
 
     @property
     def uid(self) -> int:
@@ -92,11 +101,16 @@ def prepare(box: Box, environment: dict[str, str], script: str) -> None:
     (box.folder / "work").mkdir(exist_ok=True)
     uid = box.uid if os.geteuid() == 0 else 1000
     rows = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    write_new(job / "launch", "\n".join(["ulimit -c 0", *rows, 'exec "$@"', ""]), 0o400)
+    there = ["cd /work"] if box.image is not None else []
+    rows = ["ulimit -c 0", *there, *rows, 'exec "$@"', ""]
+    write_new(job / "launch", "\n".join(rows), 0o400)
     if script:
         write_new(job / "script", script, 0o555)
-    write_new(job / "passwd", f"root:x:0:0::/:/bin/sh\njob:x:{uid}:{uid}::/work:/bin/sh\n", 0o444)
-    write_new(job / "group", f"root:x:0:\njob:x:{uid}:\n", 0o444)
+    users, groups = "root:x:0:0::/:/bin/sh\n", "root:x:0:\n"
+    if box.image is not None:
+        users, groups = (_lines(box.image / "etc" / name) for name in ("passwd", "group"))
+    write_new(job / "passwd", f"{users}job:x:{uid}:{uid}::/work:/bin/sh\n", 0o444)
+    write_new(job / "group", f"{groups}job:x:{uid}:\n", 0o444)
 
 
 def own(box: Box) -> None:
@@ -119,11 +133,13 @@ def command(bubblewrap: str, box: Box, program: list[str]) -> list[str]:
     argv += ["--unshare-uts", "--unshare-cgroup-try", "--hostname", box.hostname]
     argv += [] if box.network else ["--unshare-net"]
     argv += ["--json-status-fd", "{facts_fd}"]
-    argv += _mounts(box)
+    argv += _mounts(box) if box.image is None else _image_mounts(box, box.image)
     argv += ["--seccomp", "{seccomp_fd}"] if box.seccomp else []
     launched = ["/bin/sh", "/job/launch", *program]
     if os.geteuid() != 0:
         return [*argv, *_as_user(bubblewrap), "--", *launched]
+    if box.image is not None:
+        return [*argv, *_as_root("CAP_SYS_CHROOT"), "--", *_shut_in(box.uid), *launched]
     return [*argv, *_as_root(), "--", *_dropped(box.uid), *launched]
 
 
@@ -145,26 +161,56 @@ def environment_of_job(home: str, is_sandboxed: bool) -> dict[str, str]:
     }
 
 
+def image_environment(own: dict[str, str]) -> dict[str, str]:
+    """Return the environment that a program in an image starts from: the image's own first."""
+    return {"PATH": IMAGE_PATH, "LANG": "C.UTF-8", "TZ": "UTC"} | own | {"HOME": "/work"}
+
+
 def _mounts(box: Box) -> list[str]:
-    argv = ["--ro-bind", "/usr", "/usr"]
-    for name in LINKS:
-        if Path("/", name).is_symlink():
-            argv += ["--symlink", f"usr/{name}", f"/{name}"]
-        elif Path("/", name).is_dir():
-            argv += ["--ro-bind", f"/{name}", f"/{name}"]
-    argv += ["--perms", "0755", "--dir", "/etc"]
+    argv = [*_system(), "--perms", "0755", "--dir", "/etc"]
     for name in SHOWN_ETC + (SHOWN_ETC_ONLINE if box.network else ()):
         argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name in ("passwd", "group"):
         argv += ["--ro-bind", str(box.folder / "job" / name), f"/etc/{name}"]
     for source, target in _pythons():
         argv += [*_parents(target), "--ro-bind", source, target]
+    return [*argv, *_own_mounts(box, "", ("/tmp", "/dev/shm")), "--chdir", "/work"]
+
+
+def _image_mounts(box: Box, image: Path) -> list[str]:
+    """Return the mounts of an image: as root beside what shuts the program in, else as the root."""
+    is_root = os.geteuid() == 0
+    at = IMAGE if is_root else ""
+    argv = [*_system(), "--ro-bind", str(image), IMAGE] if is_root else []
+    argv += [] if is_root else ["--ro-bind", str(image), "/"]
+    for name in ("passwd", "group"):
+        argv += ["--ro-bind", str(box.folder / "job" / name), f"{at}/etc/{name}"]
+    if box.network:
+        for name in ("resolv.conf", "hosts"):
+            argv += ["--ro-bind-try", f"/etc/{name}", f"{at}/etc/{name}"]
+    argv += _own_mounts(box, at, ("/tmp", "/var/tmp", "/dev/shm"))
+    return [*argv, "--chdir", "/" if is_root else "/work"]
+
+
+def _system() -> list[str]:
+    """Return the mounts of this machine's own programs."""
+    argv = ["--ro-bind", "/usr", "/usr"]
+    for name in LINKS:
+        if Path("/", name).is_symlink():
+            argv += ["--symlink", f"usr/{name}", f"/{name}"]
+        elif Path("/", name).is_dir():
+            argv += ["--ro-bind", f"/{name}", f"/{name}"]
+    return argv
+
+
+def _own_mounts(box: Box, at: str, scratch: tuple[str, ...]) -> list[str]:
+    """Return the mounts that are a sandbox's own, below the root `at`."""
     tmp_bytes = str(max(TMP_BYTES_MIN, box.memory_bytes // 2))
-    argv += ["--proc", "/proc", "--dev", "/dev"]
-    for folder in ("/tmp", "/dev/shm"):  # the sandbox's own
-        argv += ["--perms", "1777", "--size", tmp_bytes, "--tmpfs", folder]
-    argv += ["--ro-bind", str(box.folder / "job"), "/job"]
-    return [*argv, "--bind", str(box.folder / "work"), "/work", "--chdir", "/work"]
+    argv = ["--proc", f"{at}/proc", "--dev", f"{at}/dev"]
+    for folder in scratch:
+        argv += ["--perms", "1777", "--size", tmp_bytes, "--tmpfs", at + folder]
+    argv += ["--ro-bind", str(box.folder / "job"), f"{at}/job"]
+    return [*argv, "--bind", str(box.folder / "work"), f"{at}/work"]
 
 
 def _pythons() -> list[tuple[str, str]]:
@@ -195,15 +241,34 @@ def _as_user(bubblewrap: str) -> list[str]:
     return [*argv, "--disable-userns"] if "--disable-userns" in told.stdout else argv
 
 
-def _as_root() -> list[str]:
+def _as_root(*more: str) -> list[str]:
     """Keep only what dropping privileges needs."""
-    kept = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
+    kept = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", *more)
     return ["--cap-drop", "ALL", *(word for cap in kept for word in ("--cap-add", cap))]
 
 
 def _dropped(uid: int) -> list[str]:
     drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs"]
     return [*drop, "--inh-caps=-all", "--bounding-set=-all", "--"]
+
+
+def _shut_in(uid: int) -> list[str]:
+    """Make the image the root and then drop privileges, with nothing of the image's own.
+
+    Nothing that is executed later may gain any: no new privileges, and an empty bounding set. The
+    three that are inherited serve `chroot`, which loses them as it takes the user id.
+    """
+    kept = "-all,+setuid,+setgid,+sys_chroot"
+    drop = ["setpriv", "--no-new-privs", f"--inh-caps={kept}", "--bounding-set=-all", "--"]
+    chroot = shutil.which("chroot", path=IMAGE_PATH) or "chroot"
+    return [*drop, chroot, f"--userspec={uid}:{uid}", "--groups=", IMAGE]
+
+
+def _lines(path: Path) -> str:
+    """Return a short text that an image brought, ending with its line."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(1 << 20)
+    return text if not text or text.endswith("\n") else f"{text}\n"
 
 
 def _last_uid() -> int:

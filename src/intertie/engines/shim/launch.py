@@ -32,13 +32,20 @@ WAKING = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM)
 
 def main() -> int:
     """Run the attempt whose folder is the first argument; return 0, its outcome is on disk."""
-    os.chdir(sys.argv[1])
+    run_attempt(sys.argv[1])
+    return 0
+
+
+def run_attempt(folder: str, node: str = "") -> bool:
+    """Run the attempt of a folder on this machine; False if somebody else had begun it."""
+    os.chdir(folder)
     spec = json.loads(read_text("spec.json"))
     wake = _catch_signals()
     status = Status(".", spec["poke"])
-    if status.claim():
-        Run(spec, status, wake).run()
-    return 0
+    if not status.claim(node=node):
+        return False
+    Run(spec, status, wake).run()
+    return True
 
 
 class Run:
@@ -58,6 +65,7 @@ class Run:
         self.cause = ""
         self.kill_at = 0.0
         self.is_set_up = not spec["is_sandboxed"]
+        self.is_at_site = spec.get("clock", "boot") == "wall"
         self.disk_at = 0.0
         self.half_line = b""
 
@@ -114,10 +122,17 @@ class Run:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             os.umask(0o022)
             os.chdir(self.spec["cwd"])
-            os.execve(argv[0], argv, self.spec["environment"])
+            os.execve(argv[0], argv, self._environment())
         except OSError as error:
             os.write(2, f"intertie: the program could not be started: {error}\n".encode())
             os._exit(126)
+
+    def _environment(self) -> dict[str, str]:
+        """Return what the program starts with, and what the site told this process of devices."""
+        shown = tuple(self.spec.get("passes_on", ()))
+        told = {name: os.environ[name] for name in os.environ if name.startswith(shown)}
+        environment: dict[str, str] = self.spec["environment"]
+        return told | environment
 
     def _watch(self) -> None:
         """Wait until the launched process is gone, and enforce the limits meanwhile."""
@@ -153,8 +168,8 @@ class Run:
         return max(1, int((min(ends) - now) * 1000) + 1)
 
     def _on_signal(self, numbers: bytes) -> None:
-        if signal.SIGTERM in numbers:  # the machine goes down, or somebody wants this shim gone
-            self._stop("lost", float(self.spec["grace_s"]))
+        if signal.SIGTERM in numbers:
+            self._on_term()
         if signal.SIGUSR1 in numbers:
             self._read_orders()
         while self.exit_status is None:
@@ -163,6 +178,12 @@ class Run:
                 return
             if pid == self.child:
                 self.exit_status = status
+
+    def _on_term(self) -> None:
+        """Stop: the machine goes down, its site wants it back, or an order came by this signal."""
+        self._read_orders()
+        if not (self.is_at_site and self.cause):  # an order has its own grace, and its site waits
+            self._stop("lost", float(self.spec.get("term_grace_s", self.spec["grace_s"])))
 
     def _read_facts(self) -> bool:
         """Read what the sandbox says of itself: its first process, then its exit code.
@@ -201,12 +222,19 @@ class Run:
             order = json.loads(read_text("stop"))
             self._stop(order["cause"], float(order["grace_s"]))
         with suppress(OSError, ValueError):
-            if boot_ms() >= int(read_text("until")):
+            if self._now_ms() >= int(read_text("until")):
                 self._stop("expired", float(self.spec["grace_s"]))
         if self.spec["session"]:  # a lease that may move ends with its agent's session
             with suppress(OSError, ValueError):
-                if boot_ms() >= int(read_text(self.spec["session"])):
+                if self._now_ms() >= int(read_text(self.spec["session"])):
                     self._stop("lost", float(self.spec["grace_s"]))
+
+    def _now_ms(self) -> int:
+        """Return now by the clock that whoever wrote the orders reads too.
+
+        It is this machine's steady clock, or the site's wall clock where they wrote elsewhere.
+        """
+        return int(time.time() * 1000) if self.is_at_site else boot_ms()
 
     def _check_disk(self) -> None:
         begun = time.monotonic()

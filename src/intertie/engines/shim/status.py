@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import socket
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +30,7 @@ class Status:
             "exit_code": None,
             "signal": None,
             "detail": "",
+            "node": "",
         }
 
     def claim(self, **values: Any) -> bool:
@@ -71,7 +71,11 @@ class Status:
 
 
 def poke(name: str) -> None:
-    """Wake the engine that listens under this name, if one does."""
+    """Wake the engine that listens under this name, if one does; no name is nobody."""
+    if not name:
+        return
+    import socket  # a shim that pokes nobody starts without it
+
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
         wire.setblocking(False)
         wire.sendto(b".", "\0" + name)

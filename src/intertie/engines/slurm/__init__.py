@@ -1,0 +1,5 @@
+"""The Slurm engine: a site's own commands (or slurmrestd) behind the Engine protocol.
+
+An ordinary user of the site suffices. `commands` renders argument lists, `parsing` reads what
+comes back, `judging` says what that means; all three are pure. `runner` alone starts anything.
+"""
