@@ -1,6 +1,5 @@
 """One job over real clusters of four kinds: two Slurm clusters, Ray, Kubernetes, and a host."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -212,7 +211,7 @@ def _running_sleeps(folder: Path) -> list[str]:
 
 
 def _is_below(process: Path, folder: Path) -> bool:
-    return os.readlink(process / "cwd").startswith(str(folder))
+    return (process / "cwd").readlink().is_relative_to(folder)
 
 
 def test_the_servers_of_this_test_say_what_is_missing() -> None:

@@ -17,6 +17,7 @@ from unittest.mock import patch
 from intertie.api import exchange
 from intertie.control import clock as control_clock
 from intertie.control.bootstrap import open_network, raise_incarnation
+from intertie.control.clock import WallClock
 from intertie.model.parties import NodeFacts, Score
 from intertie.model.plain import to_plain
 from intertie.model.policy import Policy
@@ -66,6 +67,7 @@ class Simulation:
         self.path = folder / "network.sqlite"
         self.url = f"sqlite:///{self.path}"
         self.offsets = {"door": 0, "decider": 0}
+        self.clocks = {who: self._wall_clock(who) for who in self.offsets}
         self.log: list[str] = []
         self.faults: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
@@ -78,6 +80,7 @@ class Simulation:
         self.projects: list[int] = []
         self.backup: tuple[int, bytes] | None = None
         self.restores: list[tuple[int, int]] = []
+        self.incarnation = 1
         self.jumps: list[tuple[int, int]] = []
         self.report = Report(seed)
 
@@ -165,7 +168,7 @@ class Simulation:
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         self.path.write_bytes(content)
         engine = open_database(self.url)
-        raise_incarnation(engine)
+        self.incarnation = raise_incarnation(engine, self.incarnation)
         engine.dispose()
         self.restores.append((at, self.clock.now))
         self.users.forget(self.auditor.keys())
@@ -181,11 +184,19 @@ class Simulation:
     def _open_doors(self) -> Doors:
         return Doors(self.clock, self.url, self._door_ms, self.poke)
 
+    def _wall_clock(self, who: str) -> WallClock:
+        """Return the clock of a role's machine: its wall clock jumps, the role's time does not."""
+
+        def wall_ns() -> int:
+            return (self.clock.now + self.offsets[who]) * 1_000_000
+
+        return WallClock(wall_ns, lambda: self.clock.now * 1_000_000)
+
     def _door_ms(self) -> int:
-        return self.clock.now + self.offsets["door"]
+        return self.clocks["door"].now_ms()
 
     def _now_ms(self) -> int:
-        return self.clock.now + self.offsets["decider"]
+        return self.clocks["decider"].now_ms()
 
     def _committed(self) -> None:
         self.counts["rounds"] += 1

@@ -80,7 +80,7 @@ def tell(plan: Plan, number: int, statement: int) -> None:
         projects = list(connection.execute(select(tables.DECIDED["Project"].c.id)).scalars())
     path = journal_of(plan, number)
     groups = len(path.read_text().splitlines()) if path.exists() else 0
-    with path.open("a") as journal:
+    with path.open("ab", buffering=0) as journal:  # a line is written whole, or not at all
         for group in count(max(0, groups - REPEATED)):
             while _is_full(engine):
                 time.sleep(PAUSE_S)
@@ -89,8 +89,7 @@ def tell(plan: Plan, number: int, statement: int) -> None:
             asked = list(_asked(plan, number, group, projects))
             given = append_many(engine, asked)
             told = " ".join(f"{each.key}={n}" for each, n in zip(asked, given, strict=True))
-            journal.write(told + "\n")
-            journal.flush()
+            journal.write(f"{told}\n".encode())
             wake.poke()
 
 
