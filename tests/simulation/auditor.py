@@ -36,6 +36,7 @@ from tests.simulation.users import Ask
 
 ALIVE = (0, 1, 2)  # placed, running, stopping
 LEASE_ENDED, SETTLED = 3, 4
+ONLINE = 1
 JOB_QUEUED, JOB_RUNNING = 1, 2
 TASK_QUEUED, TASK_ENDED = 1, 4
 DONE = 1
@@ -87,9 +88,13 @@ class Auditor:
         return all(job["state"] == SETTLED for job in self._rows("job"))
 
     def may_only_wait(self) -> bool:
-        """Return whether nothing has run for a while: what waits now waits for people."""
+        """Return whether nothing has run for a while: what waits now waits for people.
+
+        An agent that was cut off in a long poll is not back for up to a minute.
+        """
         is_idle = all(lease["state"] == SETTLED for lease in self._rows("lease"))
-        self._rested = self._rested + 1 if is_idle else 0
+        is_whole = all(pool["state"] == ONLINE for pool in self._rows("pool"))
+        self._rested = self._rested + 1 if is_idle and is_whole else 0
         return self._rested > RESTED
 
     def waiting(self) -> list[Row]:

@@ -272,11 +272,11 @@ class Simulation:
         for project in self.projects:
             self._asked("block", 0, {"project": project, "is_blocked": False})
             self._asked("top_up", 0, {"project": project, "amount_micro": 50 * MICRO})
-        self._until_settled(300)
+        self._until_settled(600)
         self._ask_why()
         for project, job in self.users.jobs():
             self._asked("cancel", project, {"job": job})
-        self._until_settled(300)
+        self._until_settled(600)
         self.clock.run_until(self.clock.now + 15_000)
 
     def _ask_why(self) -> None:
