@@ -11,7 +11,7 @@ OPS ?= 1000000
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo up test checks lint format types imports pytest faults simulate ledger bench lock clean
+.PHONY: help setup system clusters demo up test checks lint format types imports pytest faults simulate ledger bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -21,6 +21,13 @@ setup: ## build .venv from requirements.lock, if anything changed
 
 system: ## install what the tests want from Debian (as root), or say what is missing
 	@scripts/system-packages.sh bubblewrap chromium postgresql
+
+clusters: setup ## install or build what the tests on real clusters want (minutes the first time)
+	@scripts/system-packages.sh busybox podman memcached munge slurmctld slurmd slurm-client \
+		slurmdbd mariadb-server etcd-server containerd runc containernetworking-plugins
+	@scripts/swift/build.sh
+	@scripts/ray/build.sh
+	@scripts/kubernetes/build.sh || echo "clusters: Kubernetes was not built, so its tests are skipped" >&2
 
 demo: setup ## tell the story of one job through three providers (under three minutes)
 	@scripts/system-packages.sh bubblewrap
