@@ -24,7 +24,8 @@ system: ## install what the tests want from Debian (as root), or say what is mis
 
 clusters: setup ## install or build what the tests on real clusters want (minutes the first time)
 	@scripts/system-packages.sh busybox podman memcached munge slurmctld slurmd slurm-client \
-		slurmdbd mariadb-server etcd-server containerd runc containernetworking-plugins
+		slurmdbd slurmrestd slurm-wlm-jwt-plugin mariadb-server etcd-server containerd runc \
+		containernetworking-plugins
 	@scripts/swift/build.sh
 	@scripts/ray/build.sh
 	@scripts/kubernetes/build.sh || echo "clusters: Kubernetes was not built, so its tests are skipped" >&2

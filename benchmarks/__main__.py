@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import quote_latency, rounds, submit_to_running
+from benchmarks.engines import command as engines
 from benchmarks.load import command as load
 from benchmarks.table import Outcome
 
@@ -19,8 +20,9 @@ ALL: dict[str, tuple[str, Callable[[], Outcome]]] = {
 def main(words: list[str] | None = None) -> int:
     """Return 0 after printing the list or one benchmark's table and figure."""
     words = sys.argv[1:] if words is None else words
-    if words[:1] == ["load"]:  # a table with options of its own
-        return load.main(words[1:])
+    own = {"load": load, "engines": engines}  # tables with options of their own
+    if words and words[0] in own:
+        return own[words[0]].main(words[1:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=["list", *ALL])
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
@@ -28,7 +30,8 @@ def main(words: list[str] | None = None) -> int:
     if told.name == "list":
         for name, (what, _) in ALL.items():
             print(f"{name:10} {what}")
-        print(f"{'load':10} {load.WHAT}; it has options of its own: load --help")
+        for name, table in own.items():
+            print(f"{name:10} {table.WHAT}; it has options of its own: {name} --help")
         return 0
     outcome = ALL[told.name][1]()
     print(json.dumps(outcome.as_dict(), indent=2) if told.json else outcome.as_text())

@@ -20,6 +20,8 @@ declare -A command_of=(
     [slurmctld]=slurmctld
     [slurmd]=slurmd
     [slurmdbd]=slurmdbd
+    [slurmrestd]=slurmrestd
+    [slurm-wlm-jwt-plugin]='/usr/lib/*/slurm-wlm/auth_jwt.so'
 )
 declare -A without=(
     [busybox]="the Kubernetes and container tests are skipped"
@@ -37,12 +39,15 @@ declare -A without=(
     [slurmd]="the tests on Slurm are skipped"
     [slurm-client]="the tests on Slurm are skipped"
     [slurmdbd]="the tests of Slurm's accounting are skipped"
+    [slurmrestd]="the tests of Slurm over REST are skipped"
+    [slurm-wlm-jwt-plugin]="the tests of Slurm over REST are skipped"
     [mariadb-server]="the tests of Slurm's accounting are skipped"
 )
 
-# Debian keeps PostgreSQL's own programs out of PATH, one folder for each version.
+# A plug-in is a file, found by its pattern. Debian keeps PostgreSQL's own programs out of PATH,
+# one folder for each version.
 is_here() {
-    command -v "${command_of[$1]}" >/dev/null ||
+    command -v "${command_of[$1]}" >/dev/null || compgen -G "${command_of[$1]}" >/dev/null ||
         compgen -G "/usr/lib/postgresql/*/bin/${command_of[$1]}" >/dev/null
 }
 

@@ -210,7 +210,7 @@ def test_it_rests_after_each_look_in_proportion(site: Site, engine: Steady) -> N
         engine.observe()
         site.now_s += 0.1
     looking_s = len(site.told("observe")) * site.look_s
-    assert looking_s <= 100 / (1 + steady.REST_FACTOR) + 3 * site.look_s
+    assert looking_s <= 100 / steady.REST_FACTOR + site.look_s
     assert len(site.told("observe")) > 5
 
 

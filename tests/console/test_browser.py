@@ -304,6 +304,8 @@ def test_an_operator_makes_a_join_line_for_the_provider_that_is_chosen(
     page.get_by_role("option", name="lab").click()
     button.click()
     expect(page.locator("code")).to_contain_text("--token itk_enrol_")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     mine = console.sign_in(open_page(), "alpha")
     expect(mine.get_by_role("link", name="Join", exact=True)).to_have_count(0)
 

@@ -14,8 +14,9 @@ import pytest
 
 from intertie.engines.conformance import EngineConformance
 from intertie.engines.host.engine import HostEngine, open_engine
-from intertie.engines.host.images import _make_places, check_name
+from intertie.engines.host.images import _make_places
 from intertie.engines.registry import EngineSettings
+from intertie.model.images import check_image
 from intertie.model.units import MIB
 from intertie.wire.sync import LeaseBody
 from tests.engines.hosting import (
@@ -154,12 +155,12 @@ def test_an_image_without_a_shell_is_refused(podman: Podman, engine: HostEngine)
     "name", ["dir:/etc", "docker-archive:/etc/shadow", "--root=/", "busybox", "oci:5/x", "a.b/../c"]
 )
 def test_a_name_that_reads_local_files_or_options_is_no_image(name: str) -> None:
-    with pytest.raises(ValueError, match="image:"):
-        check_name(name)
+    with pytest.raises(ValueError, match="no image name"):
+        check_image(name)
 
 
 def test_a_name_with_port_tag_and_digest_is_one() -> None:
-    check_name(f"registry.lab.cn:5000/team/my_tool.x-1:v1.2@sha256:{'a' * 64}")
+    check_image(f"registry.lab.cn:5000/team/my_tool.x-1:v1.2@sha256:{'a' * 64}")
 
 
 def test_a_stop_while_the_image_is_being_prepared_ends_it(engine: HostEngine, image: str) -> None:

@@ -14,10 +14,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from types import MappingProxyType
 
 import pytest
 
@@ -293,7 +294,7 @@ class SlurmCluster:
 
     def _write_configuration(self) -> None:
         host = socket.gethostname().partition(".")[0]
-        controller_port, *ports = _free_ports(1 + len(self.nodes))
+        controller_port, *ports = free_ports(1 + len(self.nodes))
         text = CONFIGURATION.format(
             name=self.name,
             host=host,
@@ -328,15 +329,23 @@ class SlurmCluster:
         last = int(count) - 1
         return f"NodeName={node} Name=gpu Type={kind} File={folder}/nvidia[0-{last}]\n"
 
-    def _begin(self, name: str, argv: list[str]) -> None:
+    def _begin(
+        self,
+        name: str,
+        argv: list[str],
+        told: Mapping[str, str] = MappingProxyType({}),
+        user: str = "",
+    ) -> None:
+        own = {"user": user, "group": "nogroup", "extra_groups": []} if user else {}
         with (self.folder / "log" / f"{name}.out").open("ab") as log:
             self.daemons[name] = subprocess.Popen(
                 argv,
-                env=self.environment,
+                env=self.environment | told,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                **own,
             )
 
     def _end(self, name: str, number: signal.Signals) -> None:
@@ -368,7 +377,7 @@ class SlurmCluster:
         """Return what slurm.conf says of accounting; slurmdbd's own file lies beside it."""
         if not self.has_dbd:
             return "AccountingStorageType=accounting_storage/none\n"
-        port, self.database_port = _free_ports(2)
+        port, self.database_port = free_ports(2)
         told = {"host": host, "port": port, "folder": self.folder}
         path = self.folder / "etc" / "slurmdbd.conf"
         path.write_text(DBD.format(database_port=self.database_port, **told))
@@ -400,7 +409,7 @@ class SlurmCluster:
         return (self.folder / "log" / f"{name}.out").read_text()[-1000:]
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     held = [socket.socket() for _ in range(count)]
     try:
         for each in held:

@@ -138,6 +138,8 @@ def test_a_wrong_field_is_named(known: dict[str, Any], field: str) -> None:
         ({"command": [" "]}, "its first word"),
         ({"command": ["a\0"]}, "zero byte"),
         (a_spec(checkpoint={"path": "/etc"}), "below the working folder"),
+        (a_spec(software={"image": f"dir:/etc@sha256:{'0' * 64}"}), "write registry/name"),
+        (a_spec(software={"image": f"python@sha256:{'0' * 64}"}), "write registry/name"),
     ],
 )
 def test_a_spec_that_cannot_be_meant_says_how_to_mend_it(spec: dict[str, Any], says: str) -> None:

@@ -14,7 +14,7 @@ from intertie.agent.log import event
 from intertie.engines.protocol import Engine, EngineFacts, EngineUnavailable, Observed, Room
 from intertie.wire.sync import LeaseBody
 
-REST_FACTOR = 4  # so many times as long as a look took, a site's engine is left alone
+REST_FACTOR = 1  # so many times as long as a look took, a site's engine is left alone
 REST_S_MAX = 60.0
 AWAY_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 ROOM_S = 5.0

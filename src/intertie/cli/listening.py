@@ -114,17 +114,16 @@ class Tls:
         return str(self.chain.absolute()), str(self.key.absolute())
 
 
-def tell_join(session: Session, key: str, line: str, **values: str) -> None:
+def tell_join(
+    session: Session, key: str, url: str, token: str, fingerprint: str, **values: str
+) -> None:
     """Say a sentence and the join line, which no wrapping may break; nothing as JSON."""
     if not session.as_json:
+        from intertie.client.pinning import join_line
+
+        line = join_line(url, token, fingerprint)
         session.say(key, **values)
         session.out.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def join_line(url: str, token: str, fingerprint: str) -> str:
-    """Return the one command with which a provider joins."""
-    pin = f" --fingerprint {fingerprint}" if fingerprint else ""
-    return f"intertie join {url} --token {token}{pin}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -18,7 +18,6 @@ from intertie.cli.listening import (
     Listening,
     Tls,
     TlsOption,
-    join_line,
     tell_join,
 )
 from intertie.cli.session import Session
@@ -77,11 +76,17 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="cli.option.out", metavar="FOLDER")] = Path(
         "demo-out"
     ),
+    slurm: Annotated[
+        Path | None, typer.Option("--slurm", help="cli.option.slurm", metavar="CONF", exists=True)
+    ] = None,
 ) -> int:
-    """Tell the whole story with three providers and two projects."""
+    """Tell the whole story with three providers and two projects, and a Slurm site if one is here.
+
+    One is here if `sinfo` answers; `slurm` names the configuration of one that it does not find.
+    """
     from intertie.cli.demo.telling import demo as tell
 
-    return tell(out=out, lang=session.lang, as_json=session.as_json)
+    return tell(out=out, slurm=slurm, lang=session.lang, as_json=session.as_json)
 
 
 def whoami(session: Session) -> None:
@@ -112,6 +117,5 @@ def _tell_started(session: Session, started: Started, listening: Listening) -> N
     first = "cli.up.first" if started.is_first else "cli.up.again"
     session.say(first, project=started.project, data=started.data)
     session.say("cli.up.console", url=started.console, token=started.project_token)
-    line = join_line(listening.url, "TOKEN", listening.fingerprint)
-    tell_join(session, "cli.up.join", line)
+    tell_join(session, "cli.up.join", listening.url, "TOKEN", listening.fingerprint)
     session.say("cli.up.next")

@@ -23,7 +23,6 @@ from intertie.cli.listening import (
     Listening,
     Tls,
     TlsOption,
-    join_line,
     tell_join,
 )
 from intertie.cli.session import Session
@@ -118,8 +117,7 @@ def serve(
     told(artefacts, endpoint)
     files = Tls(is_self_signed, chain, key, is_insecure).files(session, place.data, host)
     listening = Listening(port, host, has_console, notice, *files)
-    line = join_line(listening.url, "TOKEN", listening.fingerprint)
-    tell_join(session, "cli.up.join", line)
+    tell_join(session, "cli.up.join", listening.url, "TOKEN", listening.fingerprint)
     roles.serve(place, listening, level.value)
 
 

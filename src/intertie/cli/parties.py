@@ -79,14 +79,14 @@ def projects_block(
 
 
 def _show_provider(session: Session, created: Created) -> None:
-    from intertie.cli.listening import join_line, tell_join
+    from intertie.cli.listening import tell_join
 
     if session.as_json:
         print(as_json(created))
         return
     network = session.network
-    line = join_line(network.url, created.enrol_token or "", network.fingerprint)
-    tell_join(session, "cli.providers.join", line, id=created.id, name=created.name)
+    pin = (network.url, created.enrol_token or "", network.fingerprint)
+    tell_join(session, "cli.providers.join", *pin, id=created.id, name=created.name)
 
 
 def _show_created(session: Session, created: Created, key: str) -> None:

@@ -45,6 +45,12 @@ def split_address(address: str) -> tuple[str, str]:
     return url.rstrip("/").removesuffix("/v1"), fingerprint
 
 
+def join_line(url: str, token: str, fingerprint: str) -> str:
+    """Return the one command with which a machine joins; without a fingerprint where none is."""
+    pin = f" --fingerprint {fingerprint}" if fingerprint else ""
+    return f"intertie join {url} --token {token}{pin}"
+
+
 def why_not_trusted(error: BaseException) -> str:
     """Return why a connection failed if that was its certificate, and what to do; else nothing."""
     seen: BaseException | None = error

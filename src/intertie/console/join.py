@@ -3,10 +3,13 @@
 from nicegui import ui
 
 from intertie.client import Intertie
-from intertie.client.pinning import split_address
+from intertie.client.pinning import join_line, split_address
 from intertie.console.frame import Frame
 from intertie.console.parts import heading, note, section
 from intertie.wire.parties import Created, ProviderView
+
+# The line is longer than a telephone is wide: it breaks anywhere, and leaves room to copy it.
+WHOLE = "w-full [&_pre]:!whitespace-pre-wrap [&_pre]:!break-all [&_pre]:!pr-12"
 
 
 class JoinPage:
@@ -27,10 +30,10 @@ class JoinPage:
         self._choice: ui.select | None = None
         if self._provider is None:
             self._choice = ui.select({}, label=say("column.provider")).props("outlined")
-            self._choice.classes("console-choice").on_value_change(self._choose)
+            self._choice.classes("w-full max-w-md").on_value_change(self._choose)
             frame.live(_providers, self._offer)
         self._button = ui.button(say("join.make"), on_click=self._make).props("no-caps unelevated")
-        self._button.set_enabled(self._provider is not None)
+        self._button.classes("self-start").set_enabled(self._provider is not None)
         self._made = ui.column().classes("w-full")
 
     def _offer(self, providers: list[ProviderView]) -> None:
@@ -55,14 +58,9 @@ class JoinPage:
         self._made.clear()
         with self._made:
             section(say("join.line", provider=made.name), say("join.once"))
-            ui.code(join_line(self._url, made.enrol_token, self._fingerprint), language="bash")
+            line = join_line(self._url, made.enrol_token, self._fingerprint)
+            ui.code(line, language="bash").classes(WHOLE)
             note(say("join.engines"))
-
-
-def join_line(url: str, token: str, fingerprint: str) -> str:
-    """Return the one command with which a machine joins; without a fingerprint where none is."""
-    pin = f" --fingerprint {fingerprint}" if fingerprint else ""
-    return f"intertie join {url} --token {token}{pin}"
 
 
 def _providers(network: Intertie) -> list[ProviderView]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from intertie.model.ids import decode
+from intertie.model.images import check_image
 from intertie.model.request import Checkpoint, DataReference, Pairs, Request, Resources, Software
 from intertie.model.units import GIB, MIB
 from intertie.wire.base import Message
@@ -13,7 +14,7 @@ from intertie.wire.quantities import Bytes, Cpus, Credits, Moment, Seconds
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w][\w .+@:/-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Ability = Literal["sandbox", "cpu_limit", "memory_limit", "pids_limit", "network_off"]
+Ability = Literal["sandbox", "cpu_limit", "memory_limit", "pids_limit", "network_off", "containers"]
 
 
 class DevicesSpec(Message):
@@ -44,6 +45,13 @@ class SoftwareSpec(Message):
     )
     lock: Sha256 | Literal[""] = ""
     image: Annotated[str, Field(max_length=300, pattern=r"^$|^.+@sha256:[0-9a-f]{64}$")] = ""
+
+    @field_validator("image", mode="after")
+    @classmethod
+    def _of_a_registry(cls, image: str) -> str:
+        if image:
+            check_image(image)
+        return image
 
 
 class ArraySpec(Message):

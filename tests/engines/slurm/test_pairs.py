@@ -7,7 +7,7 @@ import pytest
 from intertie.engines.protocol import EngineUnavailable, Room
 from intertie.engines.slurm import commands, parsing, supply
 from intertie.engines.slurm.commands import Ask, Submission
-from intertie.engines.slurm.runner import Runner, SiteRefuses, _failure, environment
+from intertie.engines.slurm.runner import Runner, SiteRefuses, environment, failure
 from intertie.engines.slurm.settings import SlurmSettings, read_table
 from intertie.model.units import MIB
 
@@ -138,8 +138,8 @@ def test_answers_of_sbatch_are_read() -> None:
 
 @pytest.mark.parametrize("name", ["no_munge", "no_controller"])
 def test_a_site_that_is_away_is_told_apart_from_one_that_says_no(name: str) -> None:
-    assert isinstance(_failure("squeue", recorded(name)), EngineUnavailable)
-    assert isinstance(_failure("sbatch", recorded("refused")), SiteRefuses)
+    assert isinstance(failure("squeue", recorded(name)), EngineUnavailable)
+    assert isinstance(failure("sbatch", recorded("refused")), SiteRefuses)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The stage of the demo: three unlike providers, two projects, and the job they compete with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,38 +61,36 @@ class Stage:
 
     network: EmbeddedNetwork
     out: Path
+    pools: dict[str, str] = field(default_factory=dict)
+    specs: dict[str, dict[str, Any]] = field(default_factory=dict)
     projects: dict[str, Intertie] = field(default_factory=dict)
     quotes: dict[str, QuoteView] = field(default_factory=dict)
     jobs: dict[str, JobView] = field(default_factory=dict)
 
 
-def digits_folder() -> Path:
-    """Return the folder of the example; raise SpecError where the checkout is not there."""
-    folder = Path(__file__).parents[4] / "examples" / "digits"
-    if not (folder / "train.py").exists():
-        raise SpecError(
-            problem_of("no_example", "The demo needs examples/digits of the checkout", str(folder))
-        )
-    return folder
+def example(*parts: str) -> Path:
+    """Return an example's file or folder; raise SpecError where the checkout is not there."""
+    path = Path(__file__).parents[4].joinpath("examples", *parts)
+    if not path.exists():
+        title = "The demo needs the examples of the checkout"
+        raise SpecError(problem_of("no_example", title, str(path)))
+    return path
 
 
-def add_provider(stage: Stage, name: str) -> None:
+def add_provider(stage: Stage, name: str, pool: str, settings: Mapping[str, Any]) -> None:
     """Register a provider and start its agent, with its own key, journal and policy."""
-    operator = stage.network.client()
-    made = operator.create_provider(name)
+    made = stage.network.client().create_provider(name)
     stage.network.keep_token(name, made.token)
-    stage.network.add_agent(
-        POOLS[name], {"enrol_token": made.enrol_token, **LENT, **PROVIDERS[name]}
-    )
+    stage.network.add_agent(pool, {"enrol_token": made.enrol_token, **settings})
+    stage.pools[name] = pool
 
 
-def add_projects(stage: Stage) -> None:
-    """Open both projects, each with its own wallet and token."""
-    operator = stage.network.client()
-    for name, trial in PROJECTS.items():
-        made = operator.create_project(name, trial=trial)
-        stage.network.keep_token(name, made.token)
-        stage.projects[name] = stage.network.client(name)
+def add_project(stage: Stage, name: str, trial: int, spec: dict[str, Any]) -> None:
+    """Open a project with its own wallet and token, and the job that it wants done."""
+    made = stage.network.client().create_project(name, trial=trial)
+    stage.network.keep_token(name, made.token)
+    stage.projects[name] = stage.network.client(name)
+    stage.specs[name] = spec
 
 
 def spec_of(project: str) -> dict[str, Any]:

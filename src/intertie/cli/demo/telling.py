@@ -1,6 +1,7 @@
 """`intertie demo`: the story of one job through three unlike providers, step by step."""
 
 import json
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +14,16 @@ from rich.text import Text
 
 from intertie.catalogue.texts import credits_of, text
 from intertie.cli import exits
-from intertie.cli.demo import facts, running, staging
-from intertie.cli.demo.staging import PROVIDERS, Stage
+from intertie.cli.demo import centre, facts, running, staging
+from intertie.cli.demo.staging import POOLS, PROVIDERS, Stage
 from intertie.cli.embedded import EmbeddedNetwork
 from intertie.cli.render.base import Columns, credit_cells
 from intertie.cli.render.ledger import check_view
 from intertie.cli.render.market import not_enforced_lines, offers_table, quote_view
 from intertie.cli.render.problem import problem_lines
 from intertie.cli.render.receipt import receipt_view
-from intertie.client import IntertieError
+from intertie.client import BadInput, IntertieError
+from intertie.client.errors import problem_of
 from intertie.wire.jobs import Receipt
 
 JOIN_TIMEOUT_S = 180.0
@@ -50,8 +52,16 @@ class Teller:
         self.console.print(picture)
 
 
-def demo(out: Path, lang: str, as_json: bool) -> int:
-    """Tell the story; leave receipt.json, the results and the network's data below `out`."""
+def demo(out: Path, slurm: Path | None, lang: str, as_json: bool) -> int:
+    """Tell the story; leave receipt.json, the results and the network's data below `out`.
+
+    A Slurm site that answers takes part: that of the file `slurm`, else this machine's own.
+    """
+    if slurm:
+        os.environ["SLURM_CONF"] = str(slurm.resolve())  # for Slurm's commands and for the agent
+    has_centre = centre.is_here()
+    if slurm and not has_centre:
+        raise BadInput(problem_of("bad_option", "", text(lang, "demo.no_slurm", path=slurm)))
     console = Console(stderr=as_json, highlight=False)
     if not console.is_terminal:
         console = Console(stderr=as_json, highlight=False, width=100)
@@ -63,7 +73,7 @@ def demo(out: Path, lang: str, as_json: bool) -> int:
     teller.say("demo.opening")
     with EmbeddedNetwork(data.resolve()) as network:
         stage = Stage(network, out)
-        found = _story(stage, teller, begun)
+        found = _story(stage, teller, begun, has_centre)
     facts.write(out / "receipt.json", found)
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -71,8 +81,8 @@ def demo(out: Path, lang: str, as_json: bool) -> int:
     return exits.DONE if is_right else exits.JOB_FAILED
 
 
-def _story(stage: Stage, teller: Teller, begun: float) -> dict[str, Any]:
-    _supply(stage, teller)
+def _story(stage: Stage, teller: Teller, begun: float, has_centre: bool) -> dict[str, Any]:
+    _supply(stage, teller, has_centre)
     _quote(stage, teller)
     _place(stage, teller)
     teller.step("run")
@@ -88,27 +98,37 @@ def _story(stage: Stage, teller: Teller, begun: float) -> dict[str, Any]:
     return found
 
 
-def _supply(stage: Stage, teller: Teller) -> None:
+def _supply(stage: Stage, teller: Teller, has_centre: bool) -> None:
     teller.step("supply")
-    operator = stage.network.client(lang=teller.lang)
-    for name in PROVIDERS:
+    for name, settings in PROVIDERS.items():
         # One after another, so that nobody's measurement disturbs another's.
         with teller.console.status(text(teller.lang, "demo.supply.measuring", provider=name)):
-            staging.add_provider(stage, name)
+            staging.add_provider(stage, name, POOLS[name], {**staging.LENT, **settings})
             _wait_for_offer(stage, name)
+    if has_centre:
+        teller.say("demo.supply.centre")
+        staging.add_provider(stage, centre.PROVIDER, centre.POOL, centre.SETTINGS)
+        _wait_for_offer(stage, centre.PROVIDER)
+    operator = stage.network.client(lang=teller.lang)
     teller.show(offers_table(list(operator.offers()), teller.lang))
     not_enforced = not_enforced_lines(list(operator.providers()), teller.lang)
     if not_enforced:
         teller.show(not_enforced)
-    staging.add_projects(stage)
-    for name, trial in staging.PROJECTS.items():
+    _open_projects(stage, teller, has_centre)
+
+
+def _open_projects(stage: Stage, teller: Teller, has_centre: bool) -> None:
+    wallets = staging.PROJECTS | ({centre.PROJECT: centre.TRIAL} if has_centre else {})
+    for name, trial in wallets.items():
+        spec = staging.spec_of(name) if name in staging.PROJECTS else centre.spec()
+        staging.add_project(stage, name, trial, spec)
         teller.say("demo.supply.wallet", project=name, trial_micro=trial * 1_000_000)
 
 
 def _wait_for_offer(stage: Stage, name: str) -> None:
     operator = stage.network.client()
     ends = time.monotonic() + JOIN_TIMEOUT_S
-    agent = stage.network.agents[staging.POOLS[name]]
+    agent = stage.network.agents[stage.pools[name]]
     while time.monotonic() < ends:
         if any(offer.provider == name and offer.score for offer in operator.offers()):
             return
@@ -121,9 +141,12 @@ def _wait_for_offer(stage: Stage, name: str) -> None:
 def _quote(stage: Stage, teller: Teller) -> None:
     teller.step("quote")
     for name, client in stage.projects.items():
-        stage.quotes[name] = client.quote(staging.spec_of(name))
-        wish = text(teller.lang, f"demo.quote.{staging.WISHES[name]['prefer']}")
-        teller.say("demo.quote.asks", project=name, wish=wish)
+        stage.quotes[name] = client.quote(stage.specs[name])
+        if name == centre.PROJECT:
+            teller.say("demo.quote.script", project=name)
+        else:
+            wish = text(teller.lang, f"demo.quote.{stage.specs[name]['prefer']}")
+            teller.say("demo.quote.asks", project=name, wish=wish)
         teller.show(quote_view(stage.quotes[name], teller.lang))
 
 
@@ -150,12 +173,11 @@ def _place(stage: Stage, teller: Teller) -> None:
 
 
 def _submit_together(stage: Stage) -> None:
-    """Both projects upload their folder, and then submit at the same moment."""
-    folder = staging.digits_folder()
-    specs = {
-        name: staging.spec_of(name) | {"workdir": client.upload(folder)}
-        for name, client in stage.projects.items()
-    }
+    """Who has a folder uploads it, and then all submit at the same moment."""
+    folder = staging.example("digits")
+    specs = dict(stage.specs)
+    for name in staging.PROJECTS:
+        specs[name] = specs[name] | {"workdir": stage.projects[name].upload(folder)}
     with ThreadPoolExecutor(len(specs)) as threads:
         futures = {
             name: threads.submit(client.submit, specs[name], stage.quotes[name])
@@ -168,14 +190,16 @@ def _wait_for_places(stage: Stage) -> None:
     ends = time.monotonic() + 10
     while time.monotonic() < ends:
         views = [client.job(stage.jobs[name]) for name, client in stage.projects.items()]
-        if sum(sum(view.running_by_provider.values()) for view in views) >= len(PROVIDERS):
+        if sum(sum(view.running_by_provider.values()) for view in views) >= len(stage.pools):
             return
         time.sleep(0.05)
 
 
 def _refusal(stage: Stage, teller: Teller) -> None:
     try:
-        stage.projects["small-lab"].submit(staging.refused_spec(), workdir=staging.digits_folder())
+        stage.projects["small-lab"].submit(
+            staging.refused_spec(), workdir=staging.example("digits")
+        )
     except IntertieError as error:
         teller.say("demo.place.refused")
         teller.show(problem_lines(error.problem, teller.lang))
@@ -208,8 +232,9 @@ def _results(stage: Stage, teller: Teller) -> dict[str, Any]:
     """Bring the results and let validation accuracy choose; the test set only reports."""
     found = []
     for name, client in stage.projects.items():
-        for path in client.results(stage.jobs[name], stage.out / "results" / name):
-            found.append(json.loads(path.read_text()))
+        paths = client.results(stage.jobs[name], stage.out / "results" / name)
+        if name in staging.PROJECTS:
+            found += [json.loads(path.read_text()) for path in paths]
     teller.step("results", count=len(found))
     winner: dict[str, Any] = max(
         found, key=lambda one: (one["val_accuracy"], -one["hidden"], one["decay"])

@@ -6,9 +6,6 @@ A program with an image runs in the same way, in another root (`images.py`).
 import hashlib
 import json
 import os
-import re
-import select
-import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,16 +14,17 @@ from threading import Thread
 from typing import Any
 
 from intertie.engines.host import facts, limits, sandbox, seccomp
-from intertie.engines.host.images import PULLS, Image, Images, check_name, find_podman, remove_tree
+from intertie.engines.host.images import PULLS, Image, Images, find_podman
 from intertie.engines.protocol import EngineFacts, EngineUnavailable, Observed, Room
 from intertie.engines.registry import EngineSettings
-from intertie.engines.shim import attempts
+from intertie.engines.shim import attempts, laying
+from intertie.engines.shim.ear import Ear
+from intertie.engines.shim.laying import remove_tree
 from intertie.engines.shim.procfs import boot_ms, write_new
-from intertie.engines.shim.status import poke
+from intertie.model.images import check_image
 from intertie.wire.sync import LeaseBody
 
 SHIM = Path(attempts.__file__).with_name("__main__.py")
-VARIABLE = re.compile(r"^[A-Za-z_]\w*$", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class HostEngine:
         self._over: dict[str, Observed] = {}
         self._preparing: set[str] = set()
         self._digests: dict[str, str] = {}
-        self._socket: socket.socket | None = None
+        self._ear = Ear(self.poke)
         self.listen()
 
     def facts(self) -> EngineFacts:
@@ -103,14 +101,14 @@ class HostEngine:
         is_known = folder.name in self._shims or folder.name in self._preparing
         if is_known or attempts.read_status(folder) is not None:
             return
-        _check_variables(body.environment)
+        laying.check_variables(body.environment)
         folder.mkdir(mode=0o711, exist_ok=True)
         if not body.image:
             self._launch(folder, body, None)
             return
         if self.images is None:
             raise ValueError("image: this pool runs no containers; it has no podman that works")
-        check_name(body.image)
+        check_image(body.image)
         self._preparing.add(folder.name)
         write_new(folder / "spec.json", json.dumps({"groups": {}}))
         Thread(target=self._prepare, args=(self.images, folder, body), daemon=True).start()
@@ -151,36 +149,19 @@ class HostEngine:
 
     def listen(self) -> None:
         """Hear of changes at once, unless another engine of this folder does; `wait` polls then."""
-        if self._socket is not None:
-            return
-        wire = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        wire.setblocking(False)
-        try:
-            wire.bind("\0" + self.poke)
-        except OSError:  # not Linux, or another engine listens
-            wire.close()
-            return
-        self._socket = wire
+        self._ear.open()
 
     def wait(self, timeout_s: float) -> None:
         """Return when an attempt may have changed, when woken, or when the time is up."""
-        if self._socket is None:
-            select.select([], [], [], min(timeout_s, 0.05))
-            return
-        if select.select([self._socket], [], [], timeout_s)[0]:
-            with suppress(BlockingIOError):
-                while self._socket.recv(16):
-                    pass
+        self._ear.wait(timeout_s)
 
     def wake(self) -> None:
         """Make `wait` return now."""
-        poke(self.poke)
+        self._ear.wake()
 
     def close(self) -> None:
         """Let go of the engine; what runs, runs on."""
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = None
+        self._ear.close()
 
     def _prepare(self, images: Images, folder: Path, body: LeaseBody) -> None:
         """Get the image and launch; where that cannot be, the attempt ends and says why."""
@@ -219,30 +200,24 @@ class HostEngine:
         values = sandbox.environment_of_job(home, is_sandboxed)
         if image is not None:
             values = sandbox.image_environment(_only_variables(image.environment))
-        values |= _told(body) | body.environment
+        values |= laying.told(body)
         sandbox.prepare(box, values, body.script)
-        program = body.command or _script_command(
-            body.script, "/job/script" if is_sandboxed else str(folder / "job" / "script")
-        )
+        script = "/job/script" if is_sandboxed else str(folder / "job" / "script")
+        program = laying.program(body, script)
         if is_sandboxed:
             sandbox.own(box)
         argv = sandbox.direct_command(box, program)
         if is_sandboxed:
             argv = sandbox.command(self.bubblewrap, box, program)
-        return {
+        told = laying.spec(folder, body, self.settings.log_bytes_max, self.settings.grace_s)
+        return told | {
             "argv": argv,
             "environment": sandbox.LAUNCH_ENVIRONMENT,
             "cwd": "/" if is_sandboxed else home,
-            "work": str(folder / "work"),
             "seccomp": str(self.seccomp) if is_sandboxed and self.seccomp else "",
             "is_sandboxed": is_sandboxed,
             "groups": self._groups(folder, body),
             "poke": self.poke,
-            "session": str(self.root / "session") if body.on_partition == "move" else "",
-            "time_limit_s": body.time_limit_s,
-            "disk_bytes": body.disk_bytes,
-            "log_bytes_max": self.settings.log_bytes_max,
-            "grace_s": self.settings.grace_s,
             "image": image.digest if image else "",
         }
 
@@ -318,32 +293,9 @@ class HostEngine:
         return path
 
 
-def _told(body: LeaseBody) -> dict[str, str]:
-    """Return what a job may want to know; thread pools learn how many cores it has."""
-    threads = str(max(1, body.cpus_milli // 1000))
-    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {
-        "INTERTIE_JOB": body.job,
-        "INTERTIE_TASK_INDEX": str(body.task_index),
-        "INTERTIE_ATTEMPT": str(body.attempt),
-        "INTERTIE_CHECKPOINT": body.checkpoint_path,
-        **dict.fromkeys(pools, threads),
-    }
-
-
-def _check_variables(environment: dict[str, str]) -> None:
-    for name, value in environment.items():
-        if not VARIABLE.match(name) or "\0" in value:
-            raise ValueError(f"environment: {name!r} cannot be set; use letters, digits and _")
-
-
 def _only_variables(environment: dict[str, str]) -> dict[str, str]:
     """Return what a shell can set of an image's environment."""
-    return {name: value for name, value in environment.items() if VARIABLE.match(name)}
-
-
-def _script_command(script: str, path: str) -> list[str]:
-    return [path] if script.startswith("#!") else ["/bin/sh", path]
+    return {name: value for name, value in environment.items() if laying.VARIABLE.match(name)}
 
 
 def open_engine(own: EngineSettings) -> HostEngine:

@@ -11,7 +11,6 @@ the pool: a program in it may carry a bit that would make others of this machine
 import fcntl
 import json
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -21,14 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intertie.engines.host.sandbox import IMAGE_FILES, IMAGE_FOLDERS
+from intertie.engines.shim.laying import remove_tree
 from intertie.engines.shim.procfs import write_new
+from intertie.model.images import check_image
 
-# A registry's own address comes first: a bare word may be one of podman's ways to read local files.
-NAME = re.compile(
-    r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
-    r"(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
-    re.ASCII,
-)
 PULLS = ("never", "missing")
 SHORT_S, LONG_S = 60, 3600
 KEPT_S = 7 * 86_400
@@ -56,15 +51,6 @@ def find_podman() -> str:
         return ""
 
 
-def check_name(name: str) -> None:
-    """ValueError unless `name` is one that a registry could have, with its address."""
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"image: {name!r} is no image name; write registry/name@sha256:digest, "
-            "such as docker.io/library/python@sha256:…"
-        )
-
-
 class Images:
     """The images of one engine. Several engines may share the folder."""
 
@@ -78,7 +64,7 @@ class Images:
 
         Images that nobody used for a week go, but for those `in_use`. Raises ImageUnavailable.
         """
-        check_name(name)
+        check_image(name)
         digest = name.rpartition("@")[2] if "@" in name else ""
         if not digest or not (self._place(digest) / "image.json").exists():
             found = self._inspect(name)
@@ -153,15 +139,6 @@ class Images:
                 gone = place.with_suffix(".gone")
                 place.rename(gone)
                 remove_tree(gone)
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder that strangers filled: they may have shut folders, and laid links."""
-    for root, names, _ in os.walk(folder):
-        for path in (Path(root, name) for name in names):
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_places(root: Path) -> None:

@@ -7,7 +7,6 @@ directly, and the pool's abilities say so.
 """
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from intertie.engines.shim import laying
 from intertie.engines.shim.procfs import write_new
 
 PYTHON_HOME = "/opt/intertie/python"  # where jobs see the agent's virtual environment
@@ -27,7 +27,9 @@ UID_COUNT = 60_000
 NOBODY_UID = 65_534
 TMP_BYTES_MIN = 64 << 20
 SHOWN_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "localtime", "mime.types", "protocols")
-SHOWN_ETC_ONLINE = ("resolv.conf", "hosts", "nsswitch.conf", "ssl", "ca-certificates", "services")
+SHOWN_ETC_ONLINE = ("resolv.conf", "nsswitch.conf", "ssl", "ca-certificates", "services")
+OWN_ETC = ("passwd", "group", "hosts")
+LOCALHOST = "127.0.0.1 localhost\n::1 localhost\n"
 LINKS = ("bin", "sbin", "lib", "lib64", "lib32")
 IMAGE = "/image"  # where root mounts an image, before a program is shut into it
 IMAGE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -91,7 +93,7 @@ def run_briefly(bubblewrap: str, program: list[str]) -> str | None:
 
 
 def prepare(box: Box, environment: dict[str, str], script: str) -> None:
-    """Write what the sandbox shows at /job: the launcher with the environment, script and names.
+    """Write what the sandbox shows: at /job launcher and script, in /etc names of users and hosts.
 
     Values travel in a file that only the job may read, not on a command line that every user
     of the machine sees, and they are set after privileges are dropped (think of LD_PRELOAD).
@@ -100,10 +102,8 @@ def prepare(box: Box, environment: dict[str, str], script: str) -> None:
     job.mkdir(mode=0o755, exist_ok=True)
     (box.folder / "work").mkdir(exist_ok=True)
     uid = box.uid if os.geteuid() == 0 else 1000
-    rows = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     there = ["cd /work"] if box.image is not None else []
-    rows = ["ulimit -c 0", *there, *rows, 'exec "$@"', ""]
-    write_new(job / "launch", "\n".join(rows), 0o400)
+    write_new(job / "launch", laying.launcher(environment, *there, laying.EXEC), 0o400)
     if script:
         write_new(job / "script", script, 0o555)
     users, groups = "root:x:0:0::/:/bin/sh\n", "root:x:0:\n"
@@ -111,6 +111,8 @@ def prepare(box: Box, environment: dict[str, str], script: str) -> None:
         users, groups = (_lines(box.image / "etc" / name) for name in ("passwd", "group"))
     write_new(job / "passwd", f"{users}job:x:{uid}:{uid}::/work:/bin/sh\n", 0o444)
     write_new(job / "group", f"{groups}job:x:{uid}:\n", 0o444)
+    known = _lines(Path("/etc/hosts")) if box.network and Path("/etc/hosts").exists() else ""
+    write_new(job / "hosts", f"{LOCALHOST}127.0.0.1 {box.hostname}\n{known}", 0o444)
 
 
 def own(box: Box) -> None:
@@ -151,14 +153,7 @@ def direct_command(box: Box, program: list[str]) -> list[str]:
 def environment_of_job(home: str, is_sandboxed: bool) -> dict[str, str]:
     """Return the clean environment every job starts from; `python` in it has numpy."""
     prefix = PYTHON_HOME if is_sandboxed and _is_shown(sys.prefix) else sys.prefix
-    return {
-        "PATH": f"{prefix}/bin:{SYSTEM_PATH}",
-        "HOME": home,
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    return {"PATH": f"{prefix}/bin:{SYSTEM_PATH}"} | laying.basics(home)
 
 
 def image_environment(own: dict[str, str]) -> dict[str, str]:
@@ -170,7 +165,7 @@ def _mounts(box: Box) -> list[str]:
     argv = [*_system(), "--perms", "0755", "--dir", "/etc"]
     for name in SHOWN_ETC + (SHOWN_ETC_ONLINE if box.network else ()):
         argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    for name in ("passwd", "group"):
+    for name in OWN_ETC:
         argv += ["--ro-bind", str(box.folder / "job" / name), f"/etc/{name}"]
     for source, target in _pythons():
         argv += [*_parents(target), "--ro-bind", source, target]
@@ -183,11 +178,10 @@ def _image_mounts(box: Box, image: Path) -> list[str]:
     at = IMAGE if is_root else ""
     argv = [*_system(), "--ro-bind", str(image), IMAGE] if is_root else []
     argv += [] if is_root else ["--ro-bind", str(image), "/"]
-    for name in ("passwd", "group"):
+    for name in OWN_ETC:
         argv += ["--ro-bind", str(box.folder / "job" / name), f"{at}/etc/{name}"]
     if box.network:
-        for name in ("resolv.conf", "hosts"):
-            argv += ["--ro-bind-try", f"/etc/{name}", f"{at}/etc/{name}"]
+        argv += ["--ro-bind-try", "/etc/resolv.conf", f"{at}/etc/resolv.conf"]
     argv += _own_mounts(box, at, ("/tmp", "/var/tmp", "/dev/shm"))
     return [*argv, "--chdir", "/" if is_root else "/work"]
 
@@ -265,7 +259,7 @@ def _shut_in(uid: int) -> list[str]:
 
 
 def _lines(path: Path) -> str:
-    """Return a short text that an image brought, ending with its line."""
+    """Return a short text that somebody else wrote, ending with its line."""
     with path.open(encoding="utf-8", errors="replace") as file:
         text = file.read(1 << 20)
     return text if not text or text.endswith("\n") else f"{text}\n"

@@ -19,6 +19,8 @@ from intertie.engines.kubernetes.supply import Supply
 from intertie.engines.kubernetes.watching import Watch
 from intertie.engines.protocol import EngineFacts, EngineUnavailable, Observed, Room
 from intertie.engines.registry import EngineSettings
+from intertie.engines.shim.attempts import NAME, name_of
+from intertie.engines.shim.laying import remove_tree
 from intertie.wire.sync import LeaseBody
 
 Document = dict[str, Any]
@@ -60,7 +62,7 @@ class KubernetesEngine:
         return {}
 
     def folder(self, lease: str, token: int) -> Path:
-        return self.root / folders.name_of(lease, token)
+        return self.root / name_of(lease, token)
 
     def start(self, lease: str, token: int, body: LeaseBody) -> None:
         """Start the attempt unless it was started before; ValueError says what is wrong with it."""
@@ -112,7 +114,7 @@ class KubernetesEngine:
         with suppress(EngineUnavailable):  # a Job without a folder is removed when it is seen
             self.site.delete(self.site.jobs, job_name(self.id, lease, token))
         pod = folders.read_box(folder).pod
-        folders.remove(folder)
+        remove_tree(folder)
         self._pods.forget([pod])
         for known in (self._known, self._missing_at, self._asked_at):
             known.pop(folder.name, None)
@@ -136,7 +138,7 @@ class KubernetesEngine:
     def _observe(
         self, folder: Path, jobs: dict[str, Document], pods: dict[str, dict[str, Document]]
     ) -> Observed | None:
-        match = folders.NAME.match(folder.name)
+        match = NAME.match(folder.name)
         if match is None:
             return None
         known = self._known.get(folder.name)

@@ -8,9 +8,6 @@ says that it was begun and how it ended; and, seen by the agent only, `spec.json
 
 import json
 import os
-import re
-import shlex
-import shutil
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,19 +15,10 @@ from typing import Any
 
 from intertie.engines.kubernetes.parse import Box
 from intertie.engines.protocol import Observed
+from intertie.engines.shim import laying, procfs
 from intertie.wire.sync import LeaseBody
 
-NAME = re.compile(r"^([\w.]+(?:-[\w.]+)*)-(\d+)$", re.ASCII)
-VARIABLE = re.compile(r"^[A-Za-z_]\w*$", re.ASCII)
 WITHDRAWN = "-"
-
-
-def name_of(lease: str, token: int) -> str:
-    """Return the folder's name; ValueError if the lease cannot be in a file's name."""
-    name = f"{lease}-{token}"
-    if not NAME.match(name):
-        raise ValueError(f"{lease!r} is not a lease id")
-    return name
 
 
 def prepare(folder: Path, user: int, body: LeaseBody) -> None:
@@ -38,8 +26,8 @@ def prepare(folder: Path, user: int, body: LeaseBody) -> None:
     for name in ("work", "job", "orders", "end"):
         (folder / name).mkdir(mode=0o755, parents=True, exist_ok=True)
     (folder / "log").touch(mode=0o644)
-    rows = [f"export {name}={shlex.quote(value)}" for name, value in _environment(body).items()]
-    write_new(folder / "job" / "launch", "\n".join(["ulimit -c 0", *rows, ""]), 0o400)
+    values = {"HOME": "/work"} | laying.told(body)
+    write_new(folder / "job" / "launch", laying.launcher(values), 0o400)
     if body.script:
         write_new(folder / "job" / "script", body.script, 0o555)
     if os.geteuid() == 0:
@@ -130,37 +118,8 @@ def write_over(folder: Path, seen: Observed) -> None:
 
 
 def write_new(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file as a whole, so that nobody reads half of it."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.write(text)
-        os.fchmod(file.fileno(), mode)
-    new.replace(path)
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder with all that its job made in it."""
-    for root, names, _ in os.walk(folder):
-        for path in (Path(root, name) for name in names):
-            if not path.is_symlink():  # a job may have shut its own folders, and laid traps
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _environment(body: LeaseBody) -> dict[str, str]:
-    for name, value in body.environment.items():
-        if not VARIABLE.match(name) or "\0" in value:
-            raise ValueError(f"environment: {name!r} cannot be set; use letters, digits and _")
-    threads = str(max(1, body.cpus_milli // 1000))
-    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    told = {
-        "HOME": "/work",
-        "INTERTIE_JOB": body.job,
-        "INTERTIE_TASK_INDEX": str(body.task_index),
-        "INTERTIE_ATTEMPT": str(body.attempt),
-        "INTERTIE_CHECKPOINT": body.checkpoint_path,
-    }
-    return told | dict.fromkeys(pools, threads) | body.environment
+    """Replace a file as a whole; containers, which run as another user, may read it."""
+    procfs.write_new(path, text, mode)
 
 
 def _give(folder: Path, user: int) -> None:

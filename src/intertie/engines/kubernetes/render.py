@@ -6,10 +6,12 @@ from importlib.resources import files
 from typing import Any
 
 from intertie.engines.kubernetes.settings import Device, KubernetesSettings
+from intertie.engines.shim.laying import program
 from intertie.wire.sync import LeaseBody
 
 AGENT, LEASE, TOKEN = "intertie/agent", "intertie/lease", "intertie/token"
 NETWORK = "intertie/network"
+SCRIPT = "/intertie/job/script"
 BOX = files("intertie.engines.kubernetes").joinpath("box.sh").read_text(encoding="utf-8")
 # Names of pods are five characters and a dash longer, and no label is longer than 63.
 NAME = re.compile(r"^[a-z0-9][-a-z0-9]{0,36}[a-z0-9]$", re.ASCII)
@@ -99,7 +101,6 @@ def _container(
     if body.device_count:
         sizes[device.resource] = str(body.device_count)
     moves = "move" if body.on_partition == "move" else "keep"
-    program = body.command or _script_command(body.script)
     return {
         "name": "task",
         "image": image(own, body),
@@ -108,7 +109,8 @@ def _container(
             str(body.time_limit_s),
             str(grace_s),
             moves,
-            *(word.replace("$", "$$") for word in program),  # `$(NAME)` is Kubernetes' own
+            # `$(NAME)` is Kubernetes' own.
+            *(word.replace("$", "$$") for word in program(body, SCRIPT)),
         ],
         "env": [
             _of_pod("INTERTIE_POD", "metadata.name"),
@@ -127,11 +129,6 @@ def _container(
 def image(own: KubernetesSettings, body: LeaseBody) -> str:
     """Return the image of a job: the one it names, that of its stack, or the owner's default."""
     return body.image or own.images.get(body.software.partition(" ")[0], own.image)
-
-
-def _script_command(script: str) -> list[str]:
-    path = "/intertie/job/script"
-    return [path] if script.startswith("#!") else ["/bin/sh", path]
 
 
 def _of_pod(name: str, path: str) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
-import select
 import shutil
-import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,8 +17,9 @@ from intertie.engines.ray.settings import RaySettings, checked
 from intertie.engines.registry import EngineSettings
 from intertie.engines.shim import attempts
 from intertie.engines.shim.archive import write_shim
+from intertie.engines.shim.ear import Ear
+from intertie.engines.shim.laying import remove_tree
 from intertie.engines.shim.procfs import write_new
-from intertie.engines.shim.status import poke
 from intertie.model.parties import Stack
 from intertie.wire.sync import LeaseBody
 
@@ -60,7 +58,7 @@ class RayEngine:
         self._jobs: dict[str, Job] | None = None
         self._asked_s = 0.0
         self._nodes: dict[str, str] = {}
-        self._socket: socket.socket | None = None
+        self._ear = Ear(self.poke, blind_s=POLL_S)
         self.listen()
 
     def facts(self) -> EngineFacts:
@@ -130,7 +128,7 @@ class RayEngine:
         is_pending = status is None and (folder / "spec.json").exists()
         if is_pending or (status is not None and status["state"] != "over"):
             return
-        _remove_tree(folder)
+        remove_tree(folder)
         self._over.pop(folder.name, None)
         self._asked_s = 0.0
         with suppress(EngineUnavailable):  # else it is swept with the next look
@@ -138,37 +136,19 @@ class RayEngine:
 
     def listen(self) -> None:
         """Hear at once of shims on this machine, unless another engine of this folder does."""
-        if self._socket is not None:
-            return
-        wire = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        wire.setblocking(False)
-        try:
-            wire.bind("\0" + self.poke)
-        except OSError:  # not Linux, or another engine listens
-            wire.close()
-            return
-        self._socket = wire
+        self._ear.open()
 
     def wait(self, timeout_s: float) -> None:
         """Return when an attempt may have changed, when woken, or when the time is up."""
-        waiting_s = min(timeout_s, POLL_S)
-        if self._socket is None:
-            select.select([], [], [], waiting_s)
-            return
-        if select.select([self._socket], [], [], waiting_s)[0]:
-            with suppress(BlockingIOError):
-                while self._socket.recv(16):
-                    pass
+        self._ear.wait(min(timeout_s, POLL_S))
 
     def wake(self) -> None:
         """Make `wait` return now."""
-        poke(self.poke)
+        self._ear.wake()
 
     def close(self) -> None:
         """Let go of the engine; what runs, runs on."""
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = None
+        self._ear.close()
         self.api.close()
 
     def _job_id(self, folder: Path) -> str:
@@ -188,9 +168,7 @@ class RayEngine:
         document = rendering.job(
             self._job_id(folder), argv, body, own.resources, own.runtime_env, own.grace_s
         )
-        folder.mkdir(mode=0o711, exist_ok=True)
-        launching.prepare(folder, body)
-        write_new(folder / "spec.json", launching.spec(folder, body, own, self.poke, document))
+        launching.prepare(folder, body, own, self.poke, document)
 
     def _submit(self, folder: Path) -> None:
         """Submit what the folder says; where Ray has it already, nothing happens."""
@@ -335,14 +313,6 @@ class RayEngine:
 def _clock_ms() -> int:
     """Return this instant of the clock that all machines of the site share, as far as they do."""
     return time.time_ns() // 1_000_000
-
-
-def _remove_tree(folder: Path) -> None:
-    for root, names, _ in os.walk(folder):
-        for path in (Path(root, name) for name in names):
-            if not path.is_symlink():  # a job may have shut its own folders, and laid traps
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_engine(own: EngineSettings) -> RayEngine:

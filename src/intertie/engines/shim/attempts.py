@@ -1,8 +1,9 @@
 """One attempt on disk: its folder, what its shim wrote, and what to do when the shim is gone.
 
 The folder is named `<lease>-<token>`. It holds `work/`, the job's working folder; `log`, its
-output; `job/`, shown to the sandbox at /job; `spec.json`, what the shim reads; `status.json`, what
-it writes; `until`, the lease's end in milliseconds; `stop`, an order to stop.
+output; `job/`, shown to the sandbox at /job, or `script`, where there is none; `spec.json`, what
+the shim reads; `status.json`, what it writes; `until`, the lease's end in milliseconds; `stop`, an
+order to stop.
 """
 
 import json

@@ -20,6 +20,7 @@ from intertie.engines.shim.procfs import (
     read_text,
     remove_group,
     ticks_of,
+    write_new,
     write_text,
 )
 from intertie.engines.shim.status import Status
@@ -121,18 +122,23 @@ class Run:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             os.umask(0o022)
+            if script := self.spec.get("script", ""):
+                write_new("script", script, 0o700)
             os.chdir(self.spec["cwd"])
-            os.execve(argv[0], argv, self._environment())
+            os.execve(argv[0], [word.encode() for word in argv], self._environment())
         except OSError as error:
             os.write(2, f"intertie: the program could not be started: {error}\n".encode())
             os._exit(126)
 
-    def _environment(self) -> dict[str, str]:
-        """Return what the program starts with, and what the site told this process of devices."""
-        shown = tuple(self.spec.get("passes_on", ()))
-        told = {name: os.environ[name] for name in os.environ if name.startswith(shown)}
-        environment: dict[str, str] = self.spec["environment"]
-        return told | environment
+    def _environment(self) -> dict[bytes, bytes]:
+        """Return what the program starts with, and what the site told this process of devices.
+
+        In bytes: a node's own locale must not write a job's words in another way.
+        """
+        shown = tuple(name.encode() for name in self.spec.get("passes_on", ()))
+        told = {name: os.environb[name] for name in os.environb if name.startswith(shown)}
+        own = self.spec["environment"].items()
+        return told | {name.encode(): value.encode() for name, value in own}
 
     def _watch(self) -> None:
         """Wait until the launched process is gone, and enforce the limits meanwhile."""

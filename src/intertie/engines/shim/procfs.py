@@ -3,7 +3,6 @@
 import ctypes
 import os
 import time
-from _thread import get_ident
 from contextlib import suppress
 from os import PathLike
 
@@ -113,11 +112,13 @@ def write_text(path: str, text: str) -> None:
         file.write(text)
 
 
-def write_new(path: PathLike[str], text: str, mode: int = 0o600) -> None:
-    """Replace a small file as a whole, whoever else does so at the same time."""
-    new = f"{os.fspath(path)}.{os.getpid()}.{get_ident()}"
-    made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode | 0o200)
+# In quotes: the Python of a site's nodes may be too old to join types by a stroke.
+def write_new(path: "str | PathLike[str]", text: str, mode: int = 0o600) -> None:
+    """Replace a small file as a whole, whoever else does so, or laid a link there."""
+    new = f"{os.fspath(path)}.{os.urandom(6).hex()}"
+    made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(made, "w", encoding="utf-8", newline="") as file:
-        os.fchmod(made, mode)
+        if mode & 0o077:  # a umask may have taken from what others shall have
+            os.fchmod(made, mode)
         file.write(text)
     os.replace(new, path)

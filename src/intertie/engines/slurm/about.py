@@ -6,7 +6,7 @@ from intertie.engines.slurm import supply
 from intertie.engines.slurm.commands import Ask
 from intertie.engines.slurm.parsing import Partition
 from intertie.engines.slurm.settings import SlurmSettings
-from intertie.engines.slurm.site import CommandSite
+from intertie.engines.slurm.site import Site
 from intertie.model.units import MIB, MILLI, ceil_div
 from intertie.wire.sync import LeaseBody
 
@@ -18,7 +18,7 @@ ABILITIES = ("sandbox", "network_off", "cpu_limit", "memory_limit", "pids_limit"
 class About:
     """Each property asks the site when it is first read; EngineUnavailable if it cannot."""
 
-    def __init__(self, site: CommandSite, settings: SlurmSettings) -> None:
+    def __init__(self, site: Site, settings: SlurmSettings) -> None:
         self.site, self.settings = site, settings
 
     @cached_property

@@ -17,7 +17,7 @@ from intertie.engines.slurm.commands import Ask, Submission
 from intertie.engines.slurm.judging import HOLD_S, SETTLE_S
 from intertie.engines.slurm.parsing import Job
 from intertie.engines.slurm.runner import SiteRefuses
-from intertie.engines.slurm.site import CommandSite
+from intertie.engines.slurm.site import Site
 from intertie.engines.slurm.tracks import Look, Place, Track, id_of
 
 GATHER_S = 0.03  # starts that come within this time go into one array
@@ -34,7 +34,7 @@ class Clerk:
     def __init__(
         self,
         root: Path,
-        site: CommandSite,
+        site: Site,
         look: Callable[[bool], Look],
         tracks: Callable[[], list[Track]],
         array_max: Callable[[], int],

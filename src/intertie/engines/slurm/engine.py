@@ -14,16 +14,18 @@ from intertie.engines.protocol import EngineFacts, Observed, Room
 from intertie.engines.registry import EngineSettings
 from intertie.engines.shim import attempts
 from intertie.engines.shim.archive import write_shim
+from intertie.engines.shim.laying import remove_tree
 from intertie.engines.shim.procfs import write_new
 from intertie.engines.slurm import supply
 from intertie.engines.slurm.about import About
 from intertie.engines.slurm.batches import Batch
 from intertie.engines.slurm.clerk import Clerk, shim_script
 from intertie.engines.slurm.judging import HOLD_S, Verdict, judge
-from intertie.engines.slurm.launching import Launch, remove_tree
+from intertie.engines.slurm.launching import Launch
 from intertie.engines.slurm.parsing import Job
+from intertie.engines.slurm.rest_site import RestSite
 from intertie.engines.slurm.settings import SlurmSettings, read_table
-from intertie.engines.slurm.site import CommandSite
+from intertie.engines.slurm.site import CommandSite, Site
 from intertie.engines.slurm.tracks import Look, Track, claim_spec, id_of, write_order
 from intertie.wire.sync import LeaseBody
 
@@ -35,7 +37,7 @@ WAIT_MINUTES = 60  # the job that `waits` asks about
 class SlurmEngine:
     """Starts and stops attempts on one Slurm cluster."""
 
-    def __init__(self, own: EngineSettings, settings: SlurmSettings, site: CommandSite) -> None:
+    def __init__(self, own: EngineSettings, settings: SlurmSettings, site: Site) -> None:
         self.own, self.settings, self.site = own, settings, site
         self.root = own.folder.resolve()
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -251,4 +253,5 @@ def _now_ms() -> int:
 def open_engine(own: EngineSettings) -> SlurmEngine:
     """Return the engine for an owner's settings; ValueError names the key that is wrong."""
     settings = read_table(own.table)
-    return SlurmEngine(own, settings, CommandSite(settings))
+    site = RestSite(settings) if settings.rest else CommandSite(settings)
+    return SlurmEngine(own, settings, site)

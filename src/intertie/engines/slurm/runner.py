@@ -62,7 +62,7 @@ class Runner:
         except OSError as error:
             raise EngineUnavailable(f"{argv[0]} could not be started: {error}") from error
         if done.returncode:
-            raise _failure(argv[0], done.stderr or done.stdout)
+            raise failure(argv[0], done.stderr or done.stdout)
         return done.stderr if says_on_error else done.stdout
 
 
@@ -78,8 +78,9 @@ def environment(conf: str) -> dict[str, str]:
     return kept | told | ({"SLURM_CONF": conf} if conf else {})
 
 
-def _failure(command: str, text: str) -> Exception:
-    words = text.strip()[-1000:] or f"{command} failed and did not say why"
+def failure(asked: str, text: str) -> Exception:
+    """Return the error that a text means: EngineUnavailable where the site is away."""
+    words = text.strip()[-1000:] or f"{asked} failed and did not say why"
     if any(each in words.lower() for each in AWAY):
         return EngineUnavailable(words)
     return SiteRefuses(words)

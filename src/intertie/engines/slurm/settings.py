@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+ADDRESS = re.compile(r"^https?://[\w.:\[\]-]+/?$", re.ASCII)
 WORD = re.compile(r"^[\w.@+-]+$", re.ASCII)
 EXTRA = ("constraint", "exclude", "licenses", "nice", "prefer", "reservation", "wckey")
+# What slurmrestd calls them; it takes no --exclude.
+REST_EXTRA = {"constraint": "constraints"} | {
+    name: name for name in ("licenses", "nice", "prefer", "reservation", "wckey")
+}
 EXTRA_FORM = re.compile(rf"^--({'|'.join(EXTRA)})=[^\s=-][^\n]*$|^--nice$")
 
 
@@ -17,12 +22,15 @@ class SlurmSettings:
 
     No `partitions` means the cluster's default one. `device_classes` says how the network calls a
     GRES type. `extra` are options for every sbatch. `poll_s` is how often the site is asked.
+    With `rest`, the address of slurmrestd, it is asked there with the token in `token_file`.
     """
 
     partitions: tuple[str, ...] = ()
     account: str = ""
     qos: str = ""
     conf: str = ""
+    rest: str = ""
+    token_file: str = ""
     python: str = "/usr/bin/python3"
     extra: tuple[str, ...] = ()
     poll_s: float = 2.0
@@ -36,7 +44,18 @@ def read_table(table: Mapping[str, Any]) -> SlurmSettings:
     if unknown:
         raise ValueError(f"{unknown[0]}: no such setting; there is {', '.join(sorted(READERS))}")
     known = {key: READERS[key](key, value) for key, value in table.items()}
-    return SlurmSettings(**known)
+    settings = SlurmSettings(**known)
+    if settings.rest:
+        _check_rest(settings)
+    return settings
+
+
+def _check_rest(settings: SlurmSettings) -> None:
+    if not settings.token_file:
+        raise ValueError("token_file: rest wants one; put what `scontrol token` says into a file")
+    for option in settings.extra:
+        if option.removeprefix("--").partition("=")[0] not in REST_EXTRA:
+            raise ValueError(f"extra: slurmrestd takes no {option!r}; leave it out, or leave rest")
 
 
 def _word(key: str, value: Any) -> str:
@@ -55,6 +74,12 @@ def _file(key: str, value: Any) -> str:
     if not isinstance(value, str) or not Path(value).is_file():
         raise ValueError(f"{key}: there is no file {value!r} here; give the path of one")
     return value
+
+
+def _address(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not ADDRESS.match(value):
+        raise ValueError(f'{key}: say where slurmrestd is, as "http://127.0.0.1:6820"')
+    return value.rstrip("/")
 
 
 def _program(key: str, value: Any) -> str:
@@ -97,6 +122,8 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "account": _word,
     "qos": _word,
     "conf": _file,
+    "rest": _address,
+    "token_file": _file,
     "python": _program,
     "extra": _options,
     "poll_s": _seconds,

@@ -1,8 +1,9 @@
-"""The site by its own commands: what can be asked of it and told to it, as values."""
+"""What can be asked of a site and told to it, as values; and the site by its own commands."""
 
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from intertie.engines.protocol import EngineUnavailable
 from intertie.engines.slurm import commands, parsing
@@ -12,6 +13,42 @@ from intertie.engines.slurm.runner import Runner, SiteRefuses
 from intertie.engines.slurm.settings import SlurmSettings
 
 IDS_PER_COMMAND = 200
+
+
+class Site(Protocol):
+    """What the engine asks and tells. EngineUnavailable if the site cannot be asked."""
+
+    settings: SlurmSettings
+
+    def own_jobs(self) -> list[Job]:
+        """Return our jobs, those that ended lately too."""
+
+    def queued(self, partitions: Sequence[str]) -> list[Queued]:
+        """Return what everybody has waiting or running in some partitions."""
+
+    def nodes(self, partitions: Sequence[str]) -> list[NodeRow]:
+        """Return the nodes of some partitions."""
+
+    def config(self) -> dict[str, str]:
+        """Return how the site is set up, by Slurm's own names; empty where it does not say."""
+
+    def partitions(self) -> dict[str, Partition]:
+        """Return every partition, by name."""
+
+    def accounted(self, ids: Sequence[str]) -> list[Job]:
+        """Return what the site's accounting has of jobs; nothing where there is none."""
+
+    def submit(self, submission: Submission, script: str) -> int:
+        """Hand the jobs over; return the id. SiteRefuses with the site's own word."""
+
+    def start_s(self, ask: Ask, script: str) -> int:
+        """Return when such a job would start, by the site's own word; 0 if it does not say."""
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        """End jobs; one that ended meanwhile is no error."""
+
+    def signal(self, ids: Sequence[str]) -> None:
+        """Have the jobs' shims read their orders now, where that can be told."""
 
 
 class CommandSite:
