@@ -67,6 +67,18 @@ def test_a_join_that_cannot_be_is_told_why(
     assert not (tmp_path / "lab" / "agent.json").exists()
 
 
+def test_a_careless_join_is_told_what_to_write(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for words, text in (
+        (("net.example.org:8420", "--token", "t"), "https://host:port"),
+        (("http://127.0.0.1:1", "--folder", str(tmp_path / "a")), "--token"),
+        (("http://127.0.0.1:1", "--token", "t", "--folder", str(tmp_path / "file/x")), "--folder"),
+    ):
+        found = call("join", *words, "--pool", "lab")
+        assert found.exit_code == 2
+        assert text in found.stderr
+
+
 def test_leaving_what_was_never_joined_is_fine(call: Call, tmp_path: Path) -> None:
     assert call("leave", "--folder", str(tmp_path)).exit_code == 0
 

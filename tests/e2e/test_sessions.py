@@ -80,8 +80,9 @@ def test_the_terminal_has_the_size_of_the_users_and_follows_it(
 
 def test_ctrl_c_reaches_the_program_and_leaves_the_shell(river: River, open_session: Open) -> None:
     screen = Screen(river.client, open_session())
-    screen.type("echo be''gun; sleep 1000\n")
-    screen.until("begun")
+    # The program itself says that it has begun: until then the shell would be interrupted.
+    screen.type("sh -c \"echo be''gun; exec sleep 1000\"\n")
+    screen.until(r"\rbegun\r\n")
     screen.type("\x03")
     screen.type("echo code=$?\n")
     screen.until(r"\rcode=130\r\n")

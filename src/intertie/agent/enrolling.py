@@ -10,7 +10,7 @@ from typing import Any
 from intertie.agent import joining
 from intertie.agent.door import Door
 from intertie.agent.key import load_key
-from intertie.agent.settings import AgentSettings, read_settings, with_keys
+from intertie.agent.settings import AgentSettings, SettingsError, read_settings, with_keys
 from intertie.engines.protocol import EngineFacts
 
 FILE = "agent.toml"
@@ -38,7 +38,10 @@ def write_settings(
 
     Raises SettingsError, and leaves the file as it was before, if that does not make sense.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--folder: {folder}: {error.strerror}; name another") from error
     path = folder / FILE
     before = path.read_text(encoding="utf-8") if path.exists() else _BEGINNING
     new = folder / f"{FILE}.new"

@@ -58,10 +58,14 @@ def join(
 
     with _told(session, network):
         url, pinned = split_address(network)
+        if not url.startswith(("http://", "https://")):
+            raise _wrong(session.text("cli.join.address", address=network))
         named = {"pool": pool or _host_name(), "engine": engine, "price": price}
         told = {"network": url, "fingerprint": fingerprint or pinned, **named}
         place = (folder or _root() / str(told["pool"])).absolute()
         agent = enrolling.joined(place)
+        if not agent and not session.options.token:
+            raise _wrong(session.text("cli.join.needs_token"))
         if not agent:
             given = {key: value for key, value in told.items() if value is not None}
             settings = enrolling.write_settings(place, given, _table(session, sets or []))

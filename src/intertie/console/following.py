@@ -11,6 +11,7 @@ import httpx
 from nicegui import ui
 
 from intertie.client import Intertie, IntertieError
+from intertie.client.pinning import split_address, trust
 from intertie.console.visitors import Visitor
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class Follower(Generic[T]):
         read: Callable[[Intertie], Iterator[T]],
         waiting_max: int = 5_000,
     ) -> None:
-        self._line = _Line()
+        self._line = _Line(visitor.url)
         self._network = visitor.connect(lang, self._line)
         self._read = read
         self._waiting: deque[T] = deque(maxlen=waiting_max)
@@ -90,8 +91,8 @@ class _Line(httpx.HTTPTransport):
     Closing a socket leaves a read that waits on it waiting; shutting it down ends the read.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, address: str) -> None:
+        super().__init__(verify=trust(split_address(address)[1]))
         self._sockets: list[socket.socket] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -115,7 +115,7 @@ class Images:
 
     def _export(self, image: str, name: str, part: Path) -> None:
         """Bring an image's files below `part`, by way of a container that never starts."""
-        container, archive = f"intertie-{name[:32]}-{os.getpid()}", part / "files.tar"
+        container, archive = f"intertie-{name[:32]}-{os.urandom(6).hex()}", part / "files.tar"
         try:
             for words in (
                 ("create", "--pull=never", "--replace", "--name", container, image, "/bin/sh"),
