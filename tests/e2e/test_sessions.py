@@ -163,7 +163,7 @@ def test_who_comes_back_by_name_sees_the_last_screenful(river: River, open_sessi
     job = open_session()
     first = Screen(river.client, job)
     first.type("stty -echo; seq 2000 2999; echo PS1=\n")
-    first.until("2999")
+    first.until(r"\n2999\r\n")  # not the line that was typed
     first.terminal.leave()
     assert first.code() is None
     second = Screen(river.client, job, name=first.terminal.name, window=(10, 80))

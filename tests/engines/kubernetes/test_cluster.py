@@ -308,7 +308,7 @@ def test_ends_of_real_pods_are_recorded(
     takes = "x=$(head -c 300000000 /dev/zero | tr '\\0' x); echo ${#x}"
     lease = begin(engine, a_body("sh", "-c", takes, memory_bytes=64 << 20))
     seen = until_state(engine, lease, "over")
-    assert (seen.cause, seen.site_ms > 0) == ("out_of_memory", True)
+    assert seen.cause == "out_of_memory"  # its site_ms may be 0: Kubernetes counts whole seconds
     record("pod-out-of-memory", pod_of(kubernetes_cluster, lease))
     begun = time.monotonic()
     done = begin(engine, a_body("sh", "-c", "sleep 3"))
