@@ -28,6 +28,7 @@ clusters: setup ## install or build what the tests on real clusters want (minute
 		containernetworking-plugins
 	@scripts/swift/build.sh
 	@scripts/ray/build.sh
+	@scripts/jupyter/build.sh
 	@scripts/kubernetes/build.sh
 
 demo: setup ## tell the story of one job through three providers (under three minutes)

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0
 NOTEBOOK_PORT = 8888
-# The token comes in the environment, where no other user of the machine sees it.
-NOTEBOOK = ["jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={NOTEBOOK_PORT}"]
+NOTEBOOK_STACK = "jupyterlab"
+# The token comes in the environment, where no other user of the machine sees it. Another port
+# than the one that is forwarded would lead to somebody else's notebook.
+NOTEBOOK = ["python3", "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"]
+NOTEBOOK += [f"--port={NOTEBOOK_PORT}", "--ServerApp.port_retries=0"]
 Words = Annotated[
     list[str] | None, typer.Argument(help="cli.option.open_command", metavar="-- COMMAND…")
 ]
@@ -88,6 +91,7 @@ def open_session(
     command, told = list(words or []), dict(fields)
     if notebook:
         command, shown = NOTEBOOK, secrets.token_hex(16)
+        told["software"] = {"stack": NOTEBOOK_STACK}
         told["env"] = [*told.get("env", []), f"JUPYTER_TOKEN={shown}"]
         ports = ports or [(NOTEBOOK_PORT, NOTEBOOK_PORT)]
     known = job or _submit(session, told, _seconds(idle), workdir)

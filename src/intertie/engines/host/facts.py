@@ -12,7 +12,7 @@ from intertie.engines.host.sandbox import run_briefly
 from intertie.model.parties import NodeFacts, Stack
 
 ALL_ABILITIES = ("sandbox", "network_off", "cpu_limit", "memory_limit", "pids_limit")
-STACKS = ("numpy", "scipy", "pandas", "torch")
+STACKS = ("numpy", "scipy", "pandas", "torch", "jupyterlab")
 ASK = """
 import importlib.metadata, json, platform
 found = {"python": platform.python_version()}

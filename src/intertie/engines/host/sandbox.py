@@ -31,6 +31,7 @@ SHOWN_ETC_ONLINE = ("resolv.conf", "nsswitch.conf", "ssl", "ca-certificates", "s
 OWN_ETC = ("passwd", "group", "hosts")
 LOCALHOST = "127.0.0.1 localhost\n::1 localhost\n"
 LINKS = ("bin", "sbin", "lib", "lib64", "lib32")
+OWN_FOLDERS = ("/work/", "/job/", "/tmp/", "/etc/", "/proc/", "/dev/")  # of the sandbox itself
 IMAGE = "/image"  # where root mounts an image, before a program is shut into it
 IMAGE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What an image must have for the sandbox to lay its own over, parents first.
@@ -169,6 +170,8 @@ def _mounts(box: Box) -> list[str]:
         argv += ["--ro-bind", str(box.folder / "job" / name), f"/etc/{name}"]
     for source, target in _pythons():
         argv += [*_parents(target), "--ro-bind", source, target]
+    if _is_linked():
+        argv += [*_parents(sys.prefix), "--symlink", PYTHON_HOME, sys.prefix]
     return [*argv, *_own_mounts(box, "", ("/tmp", "/dev/shm")), "--chdir", "/work"]
 
 
@@ -219,7 +222,13 @@ def _pythons() -> list[tuple[str, str]]:
 
 def _is_shown(prefix: str) -> bool:
     """Return whether a Python must be mounted: it is not in /usr, and not where /work goes."""
-    return not prefix.startswith("/usr") and not sys.base_prefix.startswith(("/work/", "/job/"))
+    return not prefix.startswith("/usr") and not sys.base_prefix.startswith(OWN_FOLDERS)
+
+
+def _is_linked() -> bool:
+    """Return whether programs of the environment find their Python by the path that they name."""
+    is_there = sys.prefix.startswith((f"{sys.base_prefix}/", *OWN_FOLDERS))
+    return _is_shown(sys.prefix) and not is_there
 
 
 def _parents(target: str) -> list[str]:
