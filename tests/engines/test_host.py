@@ -1,5 +1,6 @@
 """The host engine on real processes, in the sandbox and without one."""
 
+import errno
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import pytest
 
 from intertie.engines.host.engine import HostEngine, HostSettings
 from intertie.engines.host.facts import ALL_ABILITIES
+from intertie.engines.shim.status import Status
 from intertie.model.units import MIB
 from tests.engines.hosting import (
     LEASE,
@@ -349,6 +351,28 @@ def test_a_killed_shim_takes_its_program_along_and_is_noticed(engine: HostEngine
     assert seen.cause == "lost"
     assert seen.ran_ms > 0
     until(engine, lambda: not is_running(marker), "the program is gone")
+
+
+def test_a_killed_shim_on_a_full_disk_is_over_once_that_can_be_written_and_is_then_forgotten(
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.start(LEASE, 1, a_body("sleep", "300"))
+    until_state(engine, "running")
+    shim = engine._shims[engine.folder(LEASE, 1).name]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Status, "_write", full)
+        os.kill(shim, signal.SIGKILL)
+        until(engine, lambda: (see(engine), engine._shims)[1].get(f"{LEASE}-1") == 0, "its end")
+        seen = see(engine)
+        assert seen is not None
+        assert seen.state == "running"
+    assert until_state(engine, "over").cause == "lost"
+    engine.forget(LEASE, 1)
+    assert not engine.folder(LEASE, 1).exists()
 
 
 def test_an_attempt_leaves_nothing_behind_once_forgotten(engine: HostEngine) -> None:

@@ -67,14 +67,18 @@ def wake_shim(folder: Path) -> None:
 
 
 def bury(folder: Path, status: dict[str, Any], poke: str) -> dict[str, Any]:
-    """End an attempt whose shim was killed: its sandbox died with it; the last heartbeat counts."""
+    """End an attempt whose shim was killed: its sandbox died with it; the last heartbeat counts.
+
+    While the disk is too full to say so it is as it was: what is over for one reader is for all.
+    """
     _kill_rest(folder, status)
     cause = "lost"
     with suppress(OSError, ValueError, KeyError):
         cause = json.loads((folder / "stop").read_text())["cause"]
     last = Status(str(folder), poke)
-    last.values = status
-    last.set(state="over", cause=cause, detail="the shim of this attempt was killed")
+    last.values = dict(status)
+    if not last.set(state="over", cause=cause, detail="the shim of this attempt was killed"):
+        return status
     remove_groups(folder)
     return last.values
 
