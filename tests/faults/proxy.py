@@ -123,11 +123,11 @@ class Proxy:
         return b"" if fault.what == "drop_answer" else answer
 
     async def _repeat(self) -> None:
-        for due, request in list(self._repeats):
-            if self.messages >= due:
-                self._repeats.remove((due, request))
-                with suppress(OSError, asyncio.IncompleteReadError):
-                    await self._ask(request)
+        due = [each for each in self._repeats if self.messages >= each[0]]
+        self._repeats = [each for each in self._repeats if each not in due]
+        for _, request in due:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await self._ask(request)
 
     async def _ask(self, request: bytes) -> bytes:
         """Ask the doors in turn until one takes the connection."""
