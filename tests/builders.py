@@ -51,7 +51,7 @@ def some_facts(**known: Any) -> PoolFacts:
         "terms": some_terms(),
         "scores": (Score("cpu@1", MICRO, "measured"),),
         "software": (Stack("python", "3.11.7"),),
-        "abilities": ("sandbox",),
+        "abilities": ("sandbox", "gangs"),
     }
     return PoolFacts(**(usual | known))
 

@@ -155,6 +155,7 @@ class Watch:
         for number, count in Counter(lease.job for lease in new).items():
             if world.jobs.get(number).is_gang:
                 assert count == len(world.tasks.where(job=number, state=TaskState.QUEUED))
+                assert len({lease.pool for lease in new if lease.job == number}) == 1
         for number in {lease.pool for lease in new}:
             pool = world.pools.get(number)
             held = [x for x in world.leases.where(pool=number) if x.state in ALIVE]
@@ -184,6 +185,7 @@ def unmet(world: World, request: Request, job: Job, node: Node) -> str:
         "software": not asked.stack
         or (asked.stack in versions and satisfies(versions[asked.stack], asked.version)),
         "abilities": set(request.requires) <= set(facts.abilities),
+        "gangs": not job.is_gang or job.task_count == 1 or "gangs" in facts.abilities,
         "online": pool.state == PoolState.ONLINE and not pool.is_draining,
         "cpus": need.cpus_milli * node.machine_count <= node.cpus_milli,
         "memory": need.memory_bytes * node.machine_count <= node.memory_bytes,
@@ -220,10 +222,15 @@ def fits_nowhere(world: World, network: SimulatedNetwork, job: Job, task: Task) 
             for node, price in places
         )
     count = len(world.tasks.where(job=job.id, state=TaskState.QUEUED))
-    room = _room(world, request, [node for node, _ in places])
-    # Whichever nodes the gang is given, it must be able to pay: only then its waiting is a fault.
-    dearest = max((_hold(world, network, job, n, p) for n, p in places), default=0)
-    return room < count or not _is_affordable(world, network, job, dearest, count)
+    # Whole on one pool. Whichever of its nodes the gang is given, it must be able to pay: only
+    # then its waiting is a fault.
+    for pool in {node.pool for node, _ in places}:
+        here = [(node, price) for node, price in places if node.pool == pool]
+        dearest = max(_hold(world, network, job, node, price) for node, price in here)
+        has_room = _room(world, request, [node for node, _ in here]) >= count
+        if has_room and _is_affordable(world, network, job, dearest, count):
+            return False
+    return True
 
 
 def _price(world: World, job: Job, node: Node) -> Offer | None:

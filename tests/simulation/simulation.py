@@ -253,7 +253,7 @@ class Simulation:
                 lent_cpus_milli=nodes * cpus, lent_memory_bytes=nodes * memory,
             ),
             scores=[ScoreBody(**to_plain(Score("cpu@1", score, "measured")))],
-            abilities=["sandbox"],
+            abilities=["sandbox", "gangs"],
         )  # fmt: skip
         return Site(self.clock, f"agent-{name}", machines, link, body, self.chance)
 

@@ -1,5 +1,6 @@
 """The kernel `fill` agrees with its slow twin, which is its specification."""
 
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -75,26 +76,36 @@ class SlowFill:
         return Fraction(self.used[project], self.given.weight[project])
 
     def _nodes_for(self, job: int, tasks: int) -> list[int] | None:
-        """Return a node for each of the tasks, or None if not all of them fit and can be paid."""
-        trial = SlowFill(self.given)
-        trial.__dict__ |= deepcopy({k: v for k, v in vars(self).items() if k != "given"})
-        payer, rank = self._of_kin("project", job), self._of_kin("rank", job)
-        most = min(self.budget[job], self.wallet[payer])
-        chosen: list[int] = []
-        for _ in range(tasks):
-            fitting = [
-                node
-                for node, pool in enumerate(self.given.node_pool)
-                if rank[pool] != NO_TRADE
-                and trial._has_room(job, node)
-                and tasks * self._of_kin("hold", job)[pool] <= most
-            ]
-            if not fitting:
-                return None
-            node = min(fitting, key=lambda n: (rank[self.given.node_pool[n]], trial._order(n)))
-            trial._take(job, node)
-            chosen.append(node)
-        return chosen
+        """Return a node for each of the tasks, or None if not all of them fit and can be paid.
+
+        All of one pool: of those that can hold them all the one where the first would rather be.
+        """
+        most = min(self.budget[job], self.wallet[self._of_kin("project", job)]) // tasks
+        anywhere = range(len(self.given.lent))
+        first_choices = self._fitting(job, most, anywhere)
+        for pool in dict.fromkeys(self.given.node_pool[node] for node in first_choices):
+            trial = SlowFill(self.given)
+            trial.__dict__ |= deepcopy({k: v for k, v in vars(self).items() if k != "given"})
+            chosen: list[int] = []
+            while len(chosen) < tasks and (nodes := trial._fitting(job, most, [pool])):
+                trial._take(job, nodes[0])
+                chosen.append(nodes[0])
+            if len(chosen) == tasks:
+                return chosen
+        return None
+
+    def _fitting(self, job: int, most: int, pools: Iterable[int]) -> list[int]:
+        """Return the nodes with room for one task that costs at most `most`, the best first."""
+        rank, hold = self._of_kin("rank", job), self._of_kin("hold", job)
+        fitting = [
+            node
+            for node, pool in enumerate(self.given.node_pool)
+            if pool in pools
+            and rank[pool] != NO_TRADE
+            and hold[pool] <= most
+            and self._has_room(job, node)
+        ]
+        return sorted(fitting, key=lambda n: (rank[self.given.node_pool[n]], self._order(n)))
 
     def _order(self, node: int) -> tuple[int, int, int, int]:
         """Least wait, fewest devices free, fullest, first."""
@@ -269,6 +280,15 @@ def test_a_gang_is_placed_whole_or_not_at_all(given: Instance) -> None:
 
 
 @given(instances())
+def test_a_gang_is_never_split_over_pools(given: Instance) -> None:
+    pools_of: dict[int, set[int]] = {}
+    for job, node in kernel(given):
+        pools_of.setdefault(job, set()).add(given.node_pool[node])
+    for job, pools in pools_of.items():
+        assert len(pools) == 1 or not given.is_gang[given.kin[job]]
+
+
+@given(instances())
 def test_no_node_and_no_pool_and_nobody_gives_more_than_it_has(given: Instance) -> None:
     placed = [(j, given.kin[j], n, given.node_pool[n]) for j, n in kernel(given)]
     for resource in range(3):
@@ -330,6 +350,24 @@ def test_a_task_goes_to_a_worse_pool_where_the_better_costs_more_than_is_left() 
         lent=[[9, 9], [9, 9]],
     )  # fmt: skip
     assert kernel(pools) == [(0, 1)]
+
+
+def test_a_gang_goes_whole_to_the_best_pool_that_holds_all_of_it() -> None:
+    pools = an_instance(
+        count=[3], is_gang=[1], rank=[[0, 1, 2]], hold=[[1, 1, 1]],
+        free=[[2, 2], [2, 2], [1, 1], [4, 4]], node_pool=[0, 1, 1, 2], lent=[[9, 9]] * 3,
+    )  # fmt: skip
+    assert kernel(pools) == [(0, 2), (0, 1), (0, 1)]
+    assert kernel(replace(pools, lent=[[9, 9], [2, 2], [9, 9]])) == [(0, 3)] * 3
+
+
+def test_a_gang_that_no_pool_holds_whole_leaves_its_room_to_those_behind_it() -> None:
+    halves = an_instance(
+        kin=[0, 1, 0], count=[4, 1, 2], budget=[9, 9, 9], need=[[1, 1], [1, 1]],
+        rank=[[0, 0], [0, 0]], hold=[[1, 1], [1, 1]], use=[1, 1], is_gang=[1, 0], project=[0, 0],
+        free=[[2, 2], [2, 2]], node_pool=[0, 1], lent=[[9, 9], [9, 9]],
+    )  # fmt: skip
+    assert kernel(halves) == [(1, 0), (2, 1), (2, 1)]
 
 
 def test_what_is_free_in_a_group_is_a_sum_but_a_task_must_fit_one_of_its_machines() -> None:

@@ -336,6 +336,36 @@ def test_a_session_is_admitted_where_a_pool_offers_sessions_and_is_one_task() ->
     assert service.code == "kind_not_supported"
 
 
+def test_a_gang_goes_where_a_pool_starts_gangs_whole() -> None:
+    network = ANetwork()
+    project = network.project("p")
+    network.pool("plain", abilities=())
+    refusal = network.submit(project, a_request(task_count=2, is_gang=1))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.relaxation) == ("no_gangs", Relaxation("not_as_gang"))
+    network.job(project, is_gang=1)
+    able = network.pool("able", abilities=("gangs",))
+    job = network.job(project, task_count=2, is_gang=1)
+    assert [lease.pool for lease in network.world.leases.where(job=job)] == [able, able]
+
+
+def test_a_gang_waits_for_one_pool_that_holds_all_of_it() -> None:
+    network = ANetwork()
+    project = network.project("p")
+    for name in ("lab", "centre"):
+        network.pool(name)
+        network.job(project, expected_s=20, providers=(name,))
+    network.pass_s(2)
+    gang = network.job(project, task_count=2, is_gang=1)
+    assert not network.world.leases.where(job=gang)
+    why = network.ask("why", project, {"job": gang}).document
+    assert {refusal.code for _, refusal in why.refusals} == {"pool_full"}
+    network.pass_s(60)
+    rows = [row for each in network.changes for row in each.rows.values() if isinstance(row, Lease)]
+    leases = {lease.id: lease.pool for lease in rows if lease.job == gang}
+    assert (len(leases), len(set(leases.values()))) == (2, 1)
+
+
 def test_an_image_runs_where_a_pool_runs_containers() -> None:
     network = ANetwork()
     project = network.project("p")

@@ -1,5 +1,7 @@
 """Everything an engine needs to run one attempt, from the documents of its job."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection
 
 from intertie.api import tickets
@@ -11,7 +13,9 @@ from intertie.model.job import Job, Manifest, Task
 from intertie.model.lease import Lease
 from intertie.model.request import Request, Software
 from intertie.store import reading
-from intertie.wire.sync import LeaseBody, ResumeFile
+from intertie.wire.sync import GangBody, LeaseBody, ResumeFile
+
+Placement = tuple[int, ...]
 
 
 def bodies(connection: Connection, door: Door, leases: list[Lease]) -> dict[int, LeaseBody]:
@@ -24,6 +28,7 @@ def bodies(connection: Connection, door: Door, leases: list[Lease]) -> dict[int,
     jobs = reading.by_id(connection, Job, (lease.job for lease in leases))
     projects = reading.documents(connection, "project", (lease.project for lease in leases))
     nodes = node_names(connection, leases)
+    gangs = _gangs(connection, (lease for lease in leases if jobs[lease.job].is_gang))
     return {
         lease.id: _body(
             door,
@@ -34,6 +39,7 @@ def bodies(connection: Connection, door: Door, leases: list[Lease]) -> dict[int,
             saved.get(lease.task, Manifest()),
             projects[lease.project].name,
             nodes.get(lease.node, ""),
+            gangs.get(_placement(lease)),
         )
         for lease in leases
     }
@@ -55,6 +61,7 @@ def _body(
     saved: Manifest,
     project: str,
     node: str,
+    gang: GangBody | None,
 ) -> LeaseBody:
     ticket = tickets.ticket_of(lease, job.time_limit_s)
     checkpoint = request.checkpoint
@@ -88,8 +95,30 @@ def _body(
             ResumeFile(path=file.path, sha256=file.sha256, size_bytes=file.size_bytes)
             for file in saved.files
         ],
+        gang=gang,
         attempt_token=tickets.written(ticket, door.network.secret),
     )
+
+
+def _gangs(connection: Connection, leases: Iterable[Lease]) -> dict[Placement, GangBody]:
+    """Return the gang of each placement: all leases of a job that one round placed on a pool.
+
+    They were committed together and rows of leases are kept, ended ones too: whenever a body is
+    made, whatever became of the others meanwhile, its gang is the same.
+    """
+    numbers = sorted({lease.job for lease in leases})
+    if not numbers:
+        return {}
+    keys = ("job", "placed_at", "pool")
+    found = reading.sums(connection, Lease, keys, (), reading.column(Lease, "job").in_(numbers))
+    return {
+        (job, placed_at, pool): GangBody(id=f"{encode('job', job)}-{placed_at}", size=size)
+        for (job, placed_at, pool), (size,) in found.items()
+    }
+
+
+def _placement(lease: Lease) -> Placement:
+    return lease.job, lease.placed_at, lease.pool
 
 
 def _environment(job: Job, task: Task, request: Request) -> dict[str, str]:

@@ -46,6 +46,7 @@ _SMALLEST_FIRST = (
     "other_software_stack",
     "drop_requirement",
     "other_kind",
+    "not_as_gang",
     "wait_for_pool",
     "ask_provider",
     "ask_operator",

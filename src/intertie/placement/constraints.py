@@ -107,6 +107,8 @@ def _abilities(request: Request, facts: PoolFacts) -> Refusal | None:
         return Refusal(
             "no_sessions", {"pool": facts.name}, Relaxation("other_kind", {"kind": "batch"})
         )
+    if request.is_gang and request.task_count > 1 and "gangs" not in facts.abilities:
+        return Refusal("no_gangs", {"pool": facts.name}, Relaxation("not_as_gang"))
     return None
 
 

@@ -13,8 +13,9 @@ NO_TRADE = -1
 # What is known of a node, by the columns of `traits`: its pool's row, its device class, its wait.
 POOL, CLASS, WAIT = 0, 1, 2
 _LARGEST = 2**62
-# Why no node was found: none has room, or those with room cost more than may be set aside.
-_NO_ROOM, _TOO_DEAR = -1, -2
+# Why no node was found: none has room, those with room cost more than may be set aside, or no
+# pool alone has room for all of a gang.
+_NO_ROOM, _TOO_DEAR, _NOT_WHOLE = -1, -2, -3
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -49,9 +50,10 @@ def fill(
     in the unit of `use`, weight[project], wallet[project]. The last resource is devices.
 
     A task goes only where budget and wallet hold for it; of a gang each task only where they would
-    hold for all of its tasks, and it is placed whole or left. A job that finds no node steps aside
-    for those behind it. What is placed is taken from budget, free, lent and wallet and added to
-    used, in the arrays given. Bounded by the number of tasks plus jobs.
+    hold for all of its tasks, and it is placed whole on one pool or left. A job that finds no node
+    steps aside for those behind it. What is placed is taken from budget, free, lent and wallet and
+    added to used, in the arrays given. Bounded by the number of tasks, times that of pools for a
+    gang, plus jobs.
     """
     left, is_over = count.copy(), np.zeros(need.shape[0], np.bool_)
     queue, head, end = _queues(kin, project, used.shape[0])
@@ -63,28 +65,30 @@ def fill(
         if job < 0:
             break
         k = kin[job]
-        payer, wanted, begun = project[k], left[job] if is_gang[k] else 1, placed
+        payer, wanted = project[k], left[job] if is_gang[k] else 1
         most = min(budget[job], wallet[payer]) // wanted
-        node = 0
-        for _ in range(wanted):
-            node = _best_node(need[k], wants[k], rank[k], hold[k], most, free, whole, traits, lent)
-            if node < 0:
-                break
-            _take(need[k], 1, node, traits[node, POOL], free, lent)
-            placed_job[placed], placed_node[placed] = job, node
-            placed += 1
+        node = _best_node(need[k], wants[k], rank[k], hold[k], most, free, whole, traits, lent)
         if node < 0:
             # Room and money only shrink: what holds back one task holds back each of its kin.
             is_poor = node == _TOO_DEAR and wanted == 1 and wallet[payer] <= budget[job]
-            is_over[k] |= begun == placed and (node == _NO_ROOM or is_poor)
-            for at in range(begun, placed):
-                _take(need[k], -1, placed_node[at], traits[placed_node[at], POOL], free, lent)
-            placed, left[job] = begun, 0
+            is_over[k] |= node == _NO_ROOM or is_poor
+        elif wanted > 1:
+            chosen = placed_node[placed : placed + wanted]
+            node = _gather(
+                need[k], wants[k], rank[k], hold[k], most, free, whole, traits, lent, chosen
+            )
+        else:
+            _take(need[k], 1, node, traits[node, POOL], free, lent)
+            placed_node[placed] = node
+        if node < 0:
+            left[job] = 0
             continue
-        for at in range(begun, placed):
+        for at in range(placed, placed + wanted):
+            placed_job[at] = job
             cost = hold[k, traits[placed_node[at], POOL]]
             budget[job] -= cost
             wallet[payer] -= cost
+        placed += wanted
         left[job] -= wanted
         used[payer] += wanted * use[k]
     return placed_job[:placed], placed_node[:placed]
@@ -189,6 +193,45 @@ def _next_job(
         if best < 0 or mine < other or (mine == other and queue[at] < best):
             best, best_owner = queue[at], owner
     return best
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _gather(
+    need: Ints,
+    wants: int,
+    rank: Ints,
+    hold: Ints,
+    most: int,
+    free: Ints,
+    whole: Ints,
+    traits: Ints,
+    lent: Ints,
+    chosen: Ints,
+) -> int:
+    """Put into `chosen` a node for each task of a gang, and take them; or return why not.
+
+    They are of one pool, because a site starts a gang as a whole and knows nothing of another:
+    of those that can hold all of it the one that its first task would rather go to.
+    """
+    may = rank.copy()
+    only = np.empty_like(rank)
+    while True:
+        node = _best_node(need, wants, may, hold, most, free, whole, traits, lent)
+        if node < 0:
+            return _NOT_WHOLE
+        pool, taken = traits[node, POOL], 0
+        only[:] = NO_TRADE
+        only[pool] = rank[pool]
+        while taken < chosen.shape[0] and node >= 0:
+            _take(need, 1, node, pool, free, lent)
+            chosen[taken] = node
+            taken += 1
+            node = _best_node(need, wants, only, hold, most, free, whole, traits, lent)
+        if taken == chosen.shape[0]:
+            return 0
+        for at in range(taken):
+            _take(need, -1, chosen[at], pool, free, lent)
+        may[pool] = NO_TRADE
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

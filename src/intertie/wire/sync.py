@@ -233,6 +233,18 @@ class ResumeFile(Answer):
     size_bytes: int
 
 
+class GangBody(Answer):
+    """The gang that an attempt begins with: whole, or not at all.
+
+    `id` is the same for all that were placed together and for nobody else: tasks that are placed
+    again have another. `size` attempts of that id go to this pool, one body each. It never
+    changes: where one of them will not come, the network stops the others.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")]
+    size: Annotated[int, Field(ge=1)]
+
+
 class LeaseBody(Answer):
     """Everything an engine needs to run one attempt. Sent once."""
 
@@ -262,6 +274,7 @@ class LeaseBody(Answer):
     checkpoint_grace_s: int = 0
     on_partition: Literal["keep", "move"] = "keep"
     resume: list[ResumeFile] = []
+    gang: GangBody | None = None
     attempt_token: str = Field(description="for this attempt's logs and blobs only")
 
 

@@ -58,7 +58,7 @@ class FakeEngine:
             self._attempts[known.lease, known.token] = known
 
     def facts(self) -> EngineFacts:
-        return EngineFacts("fake", self.settings.nodes, (), ("sandbox", "network_off"), ())
+        return EngineFacts("fake", self.settings.nodes, (), ("sandbox", "network_off", "gangs"), ())
 
     def room(self) -> Room | None:
         return None

@@ -80,7 +80,7 @@ class HostEngine:
         if self.bubblewrap:
             abilities = ("sandbox", "network_off", *abilities)
         missing = tuple(word for word in facts.ALL_ABILITIES if word not in abilities)
-        abilities += ("sessions", *(("containers",) if self.images else ()))
+        abilities += ("sessions", "gangs", *(("containers",) if self.images else ()))
         return EngineFacts("host", (node,), facts.stacks(self.bubblewrap), abilities, missing)
 
     def room(self) -> Room | None:
