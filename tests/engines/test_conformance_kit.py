@@ -10,7 +10,7 @@ import pytest
 from intertie.engines.conformance import EngineConformance
 from intertie.engines.fake.engine import FakeEngine, FakeSettings
 from intertie.engines.host.engine import HostEngine, HostSettings
-from intertie.engines.protocol import Engine, EngineFacts, Observed
+from intertie.engines.protocol import Engine, EngineFacts, Observed, Room
 from intertie.model.parties import NodeFacts
 from intertie.wire.sync import LeaseBody
 
@@ -79,6 +79,13 @@ class Boaster(FakeEngine):
 
     def facts(self) -> EngineFacts:
         return replace(super().facts(), not_enforced=("sandbox",))
+
+
+class Halves(FakeEngine):
+    """Shares its machines with others, and does not wait for the rest of a gang."""
+
+    def room(self) -> Room:
+        return Room(1000, 1 << 30)
 
 
 class Told(FakeEngine):
@@ -166,6 +173,7 @@ def open_one(broken: Kind, folder: Path) -> Engine:
         (Forgetful, "what_is_over_is_forgotten_with_its_folder_and_what_runs_is_left_alone"),
         (Keeper, "what_is_over_is_forgotten_with_its_folder_and_what_runs_is_left_alone"),
         (Boaster, "it_has_a_node_and_says_what_it_enforces_and_what_not"),
+        (Halves, "a_gang_begins_as_a_whole_where_that_is_claimed"),
         (AllWell, "starts_that_come_together_are_all_begun_and_all_end"),
         (AllWell, "the_time_limit_ends_it"),
         (NoCause, "the_first_stops_cause_is_kept"),

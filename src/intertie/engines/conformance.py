@@ -193,6 +193,31 @@ class EngineConformance(EngineProbe):
             assert (told.cause, told.exit_code) == ("exited", 4)
             assert self.log(engine, lease, token) == f"{ODD}\n".encode()
 
+    def test_a_gang_begins_as_a_whole_where_that_is_claimed(
+        self, engine: Engine, lease: str
+    ) -> None:
+        if "gangs" not in engine.facts().abilities:
+            return
+        gang = {"id": f"{lease}-gang", "size": 2}
+        bodies = [
+            self.a_body("sleep 300", lasts_ms=LONG_MS, gang=gang, task_index=index)
+            for index in range(2)
+        ]
+        engine.start(lease, 1, bodies[0])
+        engine.start(lease, 1, bodies[0])
+        assert self.run(engine, lease, self.a_body("exit 0"), 3).exit_code == 0
+        if engine.room() is not None:  # others use the pool: the other half may have to wait
+            seen = self.see(engine, lease, 1)
+            assert seen is not None
+            assert seen.state == "pending"
+        engine.start(lease, 2, bodies[1])
+        for token in (1, 2):
+            self.until_state(engine, lease, "running", token)
+        for token in (1, 2):
+            engine.stop(lease, token, "cancelled", 0)
+        for token in (1, 2):
+            assert self.until_over(engine, lease, token).cause == "cancelled"
+
     # Ends.
 
     @pytest.mark.parametrize("exit_code", [0, 1, 77])

@@ -52,8 +52,7 @@ def fill(
     A task goes only where budget and wallet hold for it; of a gang each task only where they would
     hold for all of its tasks, and it is placed whole on one pool or left. A job that finds no node
     steps aside for those behind it. What is placed is taken from budget, free, lent and wallet and
-    added to used, in the arrays given. Bounded by the number of tasks, times that of pools for a
-    gang, plus jobs.
+    added to used, in the arrays given. Bounded by the number of tasks by pool, plus jobs.
     """
     left, is_over = count.copy(), np.zeros(need.shape[0], np.bool_)
     queue, head, end = _queues(kin, project, used.shape[0])
@@ -72,14 +71,12 @@ def fill(
             # Room and money only shrink: what holds back one task holds back each of its kin.
             is_poor = node == _TOO_DEAR and wanted == 1 and wallet[payer] <= budget[job]
             is_over[k] |= node == _NO_ROOM or is_poor
-        elif wanted > 1:
-            chosen = placed_node[placed : placed + wanted]
-            node = _gather(
-                need[k], wants[k], rank[k], hold[k], most, free, whole, traits, lent, chosen
-            )
-        else:
+        elif wanted == 1:
             _take(need[k], 1, node, traits[node, POOL], free, lent)
             placed_node[placed] = node
+        else:
+            chosen, whose = placed_node[placed : placed + wanted], (need[k], wants[k], rank[k])
+            node = _gather(chosen, *whose, hold[k], most, free, whole, traits, lent)
         if node < 0:
             left[job] = 0
             continue
@@ -197,6 +194,7 @@ def _next_job(
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _gather(
+    chosen: Ints,
     need: Ints,
     wants: int,
     rank: Ints,
@@ -206,7 +204,6 @@ def _gather(
     whole: Ints,
     traits: Ints,
     lent: Ints,
-    chosen: Ints,
 ) -> int:
     """Put into `chosen` a node for each task of a gang, and take them; or return why not.
 

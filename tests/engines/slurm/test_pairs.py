@@ -6,6 +6,7 @@ import pytest
 
 from intertie.engines.protocol import EngineUnavailable, Room
 from intertie.engines.slurm import commands, parsing, supply
+from intertie.engines.slurm.batches import Batch
 from intertie.engines.slurm.commands import Ask, Submission
 from intertie.engines.slurm.runner import Runner, SiteRefuses, environment, failure
 from intertie.engines.slurm.settings import SlurmSettings, read_table
@@ -50,6 +51,52 @@ def test_one_attempt_alone_needs_no_array_and_one_without_devices_no_gres() -> N
         SlurmSettings(), Submission("n", ("lease-1-1",), an_ask(), "/pool", "/pool/out")
     )
     assert not [word for word in argv if word.startswith(("--array", "--gres", "--account"))]
+
+
+def test_a_gang_is_one_job_of_as_many_tasks_and_no_array() -> None:
+    ask = an_ask(members=3, machines=3, gres_type="a100", gres_count=2)
+    names = ("lease-1-1", "lease-2-1", "lease-3-1")
+    argv = commands.sbatch(SlurmSettings(), Submission("n", names, ask, "/pool", "/pool/out"))
+    for word in ("--nodes=3", "--ntasks=3", "--ntasks-per-node=1", "--mem=512M"):
+        assert word in argv
+    assert "--gres=gpu:a100:2" in argv
+    assert not [word for word in argv if word.startswith("--array")]
+    assert Batch("b", names, ask, 7).index_of("lease-2-1") == -1
+    assert commands.srun(ask) == [
+        "srun", "--wait=0", "--kill-on-bad-exit=0", "--input=none", "--mpi=none",
+        "--cpus-per-task=2",
+    ]  # fmt: skip
+
+
+def test_members_that_share_machines_ask_for_what_one_machine_gives_to_all_on_it() -> None:
+    ask = an_ask(members=5, machines=3, gres_type="a100", gres_count=2)
+    argv = commands.sbatch(SlurmSettings(), Submission("n", ("a-1",) * 5, ask, "/pool", "/out"))
+    for word in ("--nodes=3", "--ntasks=5", "--ntasks-per-node=2", "--mem=1024M"):
+        assert word in argv
+    assert "--gres=gpu:a100:4" in argv
+    assert "--gpus-per-task=2" in commands.srun(ask)
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        (1, (("main", "big"), 1)),
+        (2, (("main", "big"), 2)),
+        (3, (("big",), 3)),
+        (5, (("big",), 3)),
+        (6, (("big",), 3)),
+        (7, ((), 0)),
+    ],
+)
+def test_a_gang_has_a_machine_for_each_where_there_are_as_many_and_else_shares_few(
+    members: int, found: tuple[tuple[str, ...], int]
+) -> None:
+    there = [
+        supply.Group("main-cpu", "main", 2, 4, 4096, "", 0),
+        supply.Group("big-cpu", "big", 2, 8, 8192, "", 0),
+        supply.Group("big-a100", "big", 1, 8, 8192, "a100", 8),
+    ]
+    assert supply.partitions_for((4, 1024, "", 0), there, members) == found
 
 
 def test_the_script_quotes_whatever_a_path_holds() -> None:

@@ -1,6 +1,7 @@
 """What is rendered for slurmrestd, and what is read from its real, recorded answers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ def test_what_is_not_asked_for_is_not_in_the_document() -> None:
     job = rendered(Ask(("main",), 1, 1, "", 0, 1))["job"]
     assert not {"gres", "account", "qos", "array"} & set(job)
     assert rendered(names=("lease-1-1", "lease-2-1"))["job"]["array"] == "0-1"
+
+
+def test_a_gang_is_one_job_of_as_many_tasks_and_no_array() -> None:
+    job = rendered(replace(ASK, members=3, machines=2), ("a-1", "b-1", "c-1"))["job"]
+    assert (job["nodes"], job["tasks"], job["tasks_per_node"]) == (2, 3, 2)
+    assert (job["memory_per_node"], job["gres"]) == ("1024", "gpu:a100:4")
+    assert "array" not in job
 
 
 def test_own_jobs_are_read_with_their_times_and_each_task_of_an_array() -> None:

@@ -65,14 +65,18 @@ class About:
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """Return what the site enforces: only control groups hold a program to its sizes."""
+        """Return what the site enforces: only control groups hold a program to its sizes.
+
+        A gang is one job, which starts whole at any site.
+        """
         has_groups = "task/cgroup" in self.config.get("TaskPlugin", "")
         ways = (("cpu_limit", "ConstrainCores"), ("memory_limit", "ConstrainRAMSpace"))
-        return tuple(
+        held = tuple(
             word
             for word, key in ways
             if has_groups and self.config.get(key, "").lower() in ("yes", "true")
         )
+        return (*held, "gangs")
 
     @property
     def not_enforced(self) -> tuple[str, ...]:
@@ -89,17 +93,21 @@ class About:
         types = {name: kind for kind, name in self.settings.device_classes.items()}
         cpus = max(1, ceil_div(body.cpus_milli, MILLI))
         kind = types.get(body.device_class, body.device_class) if body.device_count else ""
+        members = body.gang.size if body.gang else 1
         placed = [group for group in self.groups if group.name == body.node] or self.groups
-        needed_mib = ceil_div(body.memory_bytes, MIB)
+        placed = self.groups if members > 1 else placed  # one job for all, wherever each was placed
+        needed_mib, count = ceil_div(body.memory_bytes, MIB), body.device_count
         for memory_mib in (needed_mib + SHIM_MIB, needed_mib):
-            chosen = supply.partitions_for((cpus, memory_mib, kind, body.device_count), placed)
+            sizes = (cpus, memory_mib, kind, count)
+            chosen, machines = supply.partitions_for(sizes, placed, members)
             if chosen:
                 minutes = self._minutes(body.time_limit_s, grace_s, chosen)
-                return Ask(chosen, cpus, memory_mib, kind, body.device_count, minutes)
-        raise ValueError(
-            f"no node of {', '.join(self.partitions)} has {cpus} cores, {needed_mib} MiB and"
-            f" {body.device_count} devices {kind}".rstrip()
-        )
+                gang = (members, machines) if members > 1 else ()
+                return Ask(chosen, cpus, memory_mib, kind, count, minutes, *gang)
+        which = f"no partition of {', '.join(self.partitions)} has {members} times"
+        which = which if members > 1 else f"no node of {', '.join(self.partitions)} has"
+        sizes_text = f"{cpus} cores, {needed_mib} MiB and {count} devices {kind}"
+        raise ValueError(f"{which} {sizes_text}".rstrip())
 
     def _minutes(self, time_limit_s: int, grace_s: int, partitions: tuple[str, ...]) -> int:
         wanted = ceil_div(time_limit_s + grace_s + MARGIN_S, 60)

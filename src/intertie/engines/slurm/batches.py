@@ -1,8 +1,8 @@
 """Submissions on disk: written before the site is told, so that no crash loses or repeats one.
 
-`<id>.json` is the manifest: which attempt each index of the array is; the shim finds its folder
-by it. `<id>.job` is the site's number, once it is known. Between the two a submission is looked
-up by its name before it is repeated.
+`<id>.json` is the manifest: which attempt each index of the array, or each task of a gang's job,
+is; the shim finds its folder by it. `<id>.job` is the site's number, once it is known. Between the
+two a submission is looked up by its name before it is repeated.
 """
 
 import json
@@ -32,7 +32,8 @@ class Batch:
 
     def index_of(self, name: str) -> int:
         """Return an attempt's place in the array; -1 where there is no array."""
-        return self.names.index(name) if len(self.names) > 1 else -1
+        is_array = len(self.names) > 1 and not self.ask.members
+        return self.names.index(name) if is_array else -1
 
 
 class Batches:

@@ -6,7 +6,7 @@ controller interrupted is done by the next round, and nothing is done twice with
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from intertie.engines.protocol import EngineUnavailable
@@ -26,6 +26,7 @@ ADOPT_S = 5.0  # what another engine of this folder began is left to it for so l
 LOOK_UP_S = 2.0  # a command whose answer was lost may reach the controller so much later
 STOP_MARGIN_S = 6.0  # what a shim needs beyond the grace to write its last word
 REPEAT_S = 10.0
+LEFT = "another task of its gang will not begin"
 
 
 class Clerk:
@@ -93,21 +94,48 @@ class Clerk:
         for batch in batches:
             if not batch.job and self._is_due(batch):
                 self._look_up(batch)
-        for ask, names in self._unsubmitted(tracks).items():
-            size = self._array_max()
-            for first in range(0, len(names), size):
-                batch = self.batches.new(names[first : first + size], ask)
-                _assign(tracks, [batch])
-                self._submit(batch)
+        gangs = _gangs(tracks)
+        for members in gangs:
+            self._close_ranks(members)
+        for ask, names in (*self._alone(tracks), *self._whole(gangs)):
+            batch = self.batches.new(names, ask)
+            _assign(tracks, [batch])
+            self._submit(batch)
         self._end_all(tracks)
 
-    def _unsubmitted(self, tracks: Iterable[Track]) -> dict[Ask, list[str]]:
+    def _alone(self, tracks: Iterable[Track]) -> Iterator[tuple[Ask, list[str]]]:
+        """Return what waits to be handed over and needs nobody else, in arrays of like ones."""
         alike: dict[Ask, list[str]] = {}
         for track in tracks:
-            is_free = track.batch is None and track.end is None and not track.is_begun
-            if is_free and (track.folder.name in self.mine or _age_s(track.folder) > ADOPT_S):
+            if track.is_free and not track.gang and self._may_claim(track):
                 alike.setdefault(track.ask(), []).append(track.folder.name)
-        return alike
+        size = self._array_max()
+        for ask, names in alike.items():
+            for first in range(0, len(names), size):
+                yield ask, names[first : first + size]
+
+    def _whole(self, gangs: Iterable[list[Track]]) -> Iterator[tuple[Ask, list[str]]]:
+        """Return the gangs of which every member waits here: each becomes one job.
+
+        One that waits for a member waits on: where it will not come, the network stops the rest.
+        """
+        for members in gangs:
+            ask = members[0].ask()
+            is_whole = len(members) == ask.members and all(each.is_free for each in members)
+            # Of two engines of this folder the one that took the last member on comes first.
+            last = min(members, key=lambda each: (_age_s(each.folder / "spec.json"), each.rank))
+            if is_whole and self._may_claim(last):
+                yield ask, [each.folder.name for each in members]
+
+    def _may_claim(self, track: Track) -> bool:
+        return track.folder.name in self.mine or _age_s(track.folder) > ADOPT_S
+
+    def _close_ranks(self, members: list[Track]) -> None:
+        """A gang of which one will never begin does not begin: the network places it again."""
+        if any(each.is_withdrawn for each in members):
+            for each in members:
+                if not each.is_begun:
+                    attempts.withdraw(each.folder, "", "superseded", LEFT)
 
     def _is_due(self, batch: Batch) -> bool:
         """Return whether a submission without an answer may be looked up by now."""
@@ -122,17 +150,20 @@ class Clerk:
         if bases:
             self._note(batch, bases[0])
             self.site.cancel([str(base) for base in bases[1:]])
-        elif any(self._is_wanted(name) for name in batch.names):
-            self._submit(batch)
         else:
-            self.batches.remove(batch)
+            self._submit(batch)
+
+    def _is_any_use(self, batch: Batch) -> bool:
+        """Return whether a submission could still begin anything: a gang as a whole, or nothing."""
+        enough = all if batch.ask.members else any
+        return enough(self._is_wanted(name) for name in batch.names)
 
     def _is_wanted(self, name: str) -> bool:
         folder = self.root / name
         return (folder / "spec.json").exists() and not (folder / "status.json").exists()
 
     def _submit(self, batch: Batch) -> None:
-        if not any(self._is_wanted(name) for name in batch.names):
+        if not self._is_any_use(batch):
             self.batches.remove(batch)
             return
         output = str(self.batches.output(batch))
@@ -154,8 +185,11 @@ class Clerk:
     def _end_all(self, tracks: Iterable[Track]) -> None:
         """Signal what was ordered to stop; cancel what may not begin, or has not stopped."""
         look = self._look(False)
-        placed = {track.place: track for track in tracks if track.place}
-        signals = [track for track in placed.values() if _wants_signal(track)]
+        placed: dict[Place, list[Track]] = {}
+        for track in tracks:
+            if track.place:
+                placed.setdefault(track.place, []).append(track)
+        signals = [track for track in tracks if track.place and _wants_signal(track)]
         for track in signals:
             track.is_signalled = True
         if signals:
@@ -167,7 +201,7 @@ class Clerk:
         doomed = [
             job
             for job in ours
-            if self._is_doomed(job, placed.get((job.base, job.index)), look.taken_s)
+            if self._is_doomed(job, placed.get((job.base, job.index), []), look.taken_s)
         ]
         if doomed:
             for job in doomed:
@@ -175,21 +209,22 @@ class Clerk:
             self.site.cancel([job.id for job in doomed])
         self._sweep(batches, {job.base for job in ours})
 
-    def _is_doomed(self, job: Job, track: Track | None, taken_s: float) -> bool:
-        """Return whether the site must end a job that it has, waiting or running."""
+    def _is_doomed(self, job: Job, tracks: list[Track], taken_s: float) -> bool:
+        """Return whether the site must end a job that it has, waiting or running.
+
+        The members of a gang are in one: it waits for the last of them.
+        """
         cancelled_s = self._cancelled_s.get((job.base, job.index))
         if cancelled_s is not None and time.monotonic() - cancelled_s < REPEAT_S:
             return False
-        if track is None:  # it is over and forgotten
+        if not tracks:  # it is over and forgotten
             return job.is_waiting
-        if job.is_waiting and track.is_begun:  # the look may be older than the beginning
-            return track.is_withdrawn or taken_s > track.begun_s + SETTLE_S
-        if track.is_over:
-            return time.monotonic() - (track.over_s or 0.0) > 2 * HOLD_S
-        order = track.order()
-        return order is not None and time.time() * 1000 > order.at_ms + 1000 * (
-            order.grace_s + STOP_MARGIN_S
-        )
+        if job.is_waiting:  # the look may be older than the beginning
+            return any(
+                track.is_withdrawn or (track.is_begun and taken_s > track.begun_s + SETTLE_S)
+                for track in tracks
+            )
+        return all(map(_is_overdue, tracks))
 
     def _sweep(self, batches: Iterable[Batch], active: set[int]) -> None:
         """Remove submissions of which nothing is left, neither here nor at the site."""
@@ -203,7 +238,7 @@ class Clerk:
 def shim_script(python: str, shim: Path, batches: Batches, batch: Batch, root: Path) -> str:
     """Return the batch script of a submission."""
     words = [python, "-I", "-S", str(shim), str(batches.manifest(batch)), str(root)]
-    return commands.script(words)
+    return commands.script([*(commands.srun(batch.ask) if batch.ask.members else []), *words])
 
 
 def _assign(tracks: Iterable[Track], batches: Iterable[Batch]) -> None:
@@ -215,7 +250,31 @@ def _assign(tracks: Iterable[Track], batches: Iterable[Batch]) -> None:
             track.batch, track.told_s = batch, time.monotonic()
 
 
+def _gangs(tracks: Iterable[Track]) -> list[list[Track]]:
+    """Return the members of each gang that are here, in order of rank."""
+    found: dict[str, list[Track]] = {}
+    for track in tracks:
+        if track.gang:
+            found.setdefault(track.gang, []).append(track)
+    return [sorted(members, key=lambda each: each.rank) for members in found.values()]
+
+
+def _is_overdue(track: Track) -> bool:
+    """Return whether an attempt is done, or should be by its orders, and its job goes on."""
+    if track.is_over:
+        return time.monotonic() - (track.over_s or 0.0) > 2 * HOLD_S
+    order = track.order()
+    margin_s = STOP_MARGIN_S + (order.grace_s if order else 0)
+    return order is not None and time.time() * 1000 > order.at_ms + 1000 * margin_s
+
+
 def _wants_signal(track: Track) -> bool:
+    """Return whether the batch script, a shim, should read its order now.
+
+    Not in a gang's job: the script is srun, which would end all; its shims read within a second.
+    """
+    if track.gang:
+        return False
     is_running = track.status is not None and track.status["state"] == "running"
     return is_running and not track.is_over and not track.is_signalled and bool(track.order())
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from intertie.engines.slurm.settings import SlurmSettings
+from intertie.model.units import ceil_div
 
 OWN_FORMAT = "%F|%K|%T|%S|%e|%N|%r|%j"  # the name comes last, it may hold anything
 QUEUE_FORMAT = "%T|%C|%m|%D|%b|%r|%j"
@@ -18,7 +19,11 @@ COMMENT_CHARACTERS = 1000
 
 @dataclass(frozen=True)
 class Ask:
-    """What one attempt needs of the site; attempts that need the same go into one array."""
+    """What one attempt needs of the site; attempts that need the same go into one array.
+
+    The `members` of a gang are the tasks of one job on so many `machines`, as evenly as they go;
+    0 where each attempt is a job of its own.
+    """
 
     partitions: tuple[str, ...]
     cpus: int
@@ -26,11 +31,18 @@ class Ask:
     gres_type: str
     gres_count: int
     minutes: int
+    members: int = 0
+    machines: int = 1
+
+    @property
+    def per_machine(self) -> int:
+        """Return how many tasks of the job one machine holds at most."""
+        return max(1, ceil_div(self.members, self.machines))
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One sbatch: `names` are the attempts, in the order of the array's indices."""
+    """One sbatch: `names` are the attempts, in the order of the array's indices or tasks."""
 
     job_name: str
     names: tuple[str, ...]
@@ -45,7 +57,7 @@ def sbatch(settings: SlurmSettings, submission: Submission) -> list[str]:
     argv += [f"--job-name={submission.job_name}", f"--comment={comment(submission.names)}"]
     argv += [f"--chdir={submission.folder}"]
     argv += [f"--output={submission.output}", "--open-mode=append"]
-    if len(submission.names) > 1:
+    if len(submission.names) > 1 and not submission.ask.members:
         argv.append(f"--array=0-{len(submission.names) - 1}")
     return argv + _needs(settings, submission.ask)
 
@@ -56,8 +68,20 @@ def sbatch_test(settings: SlurmSettings, ask: Ask) -> list[str]:
 
 
 def script(words: Sequence[str]) -> str:
-    """Return the batch script: it becomes the shim, so that signals for it reach the shim."""
+    """Return the batch script: it becomes these words, so that signals for it reach them."""
     return f"#!/bin/sh\nexec {shlex.join(words)}\n"
+
+
+def srun(ask: Ask) -> list[str]:
+    """Return what starts every task of a gang's job at once, and leaves each its own end.
+
+    It is told the cores again: since Slurm 22.05 it does not take them from the job.
+    """
+    argv = ["srun", "--wait=0", "--kill-on-bad-exit=0", "--input=none", "--mpi=none"]
+    argv.append(f"--cpus-per-task={ask.cpus}")
+    if ask.gres_count and ask.per_machine > 1:  # each is to see its own devices only
+        argv.append(f"--gpus-per-task={ask.gres_count}")  # 22.05 binds none if told the type
+    return argv
 
 
 def comment(names: Sequence[str]) -> str:
@@ -113,10 +137,13 @@ def show_partitions() -> list[str]:
 
 
 def _needs(settings: SlurmSettings, ask: Ask) -> list[str]:
-    argv = ["--nodes=1", "--ntasks=1", f"--cpus-per-task={ask.cpus}", f"--mem={ask.memory_mib}M"]
+    each = ask.per_machine
+    argv = [f"--nodes={ask.machines}", f"--ntasks={ask.members or 1}"]
+    argv += [f"--ntasks-per-node={each}"] if ask.members else []
+    argv += [f"--cpus-per-task={ask.cpus}", f"--mem={each * ask.memory_mib}M"]
     argv += [f"--time={ask.minutes}", f"--partition={','.join(ask.partitions)}"]
     if ask.gres_count:
-        argv.append(f"--gres=gpu:{ask.gres_type}:{ask.gres_count}")
+        argv.append(f"--gres=gpu:{ask.gres_type}:{each * ask.gres_count}")
     named = (("account", settings.account), ("qos", settings.qos))
     argv += [f"--{key}={value}" for key, value in named if value]
     return argv + list(settings.extra)

@@ -95,6 +95,8 @@ class SlurmEngine:
         )
         folder.mkdir(mode=0o755, exist_ok=True)
         spec = launch.prepare(folder, body) | {"ask": asdict(ask)}
+        if body.gang and ask.members:
+            spec["gang"] = {"id": body.gang.id, "rank": body.task_index}
         if claim_spec(folder, spec):
             self.clerk.mine.add(folder.name)
         self._work()

@@ -11,6 +11,7 @@ NICE = "100"  # what sbatch takes a bare --nice for
 
 def submission(settings: SlurmSettings, told: Submission, script: str) -> dict[str, Any]:
     """Return the document that submits a script: the same job that `commands.sbatch` makes."""
+    ask = told.ask
     job = {
         "name": told.job_name,
         "comment": comment(told.names),
@@ -20,17 +21,19 @@ def submission(settings: SlurmSettings, told: Submission, script: str) -> dict[s
         "standard_input": "/dev/null",
         "standard_output": told.output,
         "open_mode": "append",
-        "nodes": 1,
-        "tasks": 1,
-        "cpus_per_task": told.ask.cpus,
-        "memory_per_node": str(told.ask.memory_mib),
-        "time_limit": told.ask.minutes,
-        "partition": ",".join(told.ask.partitions),
+        "nodes": ask.machines,
+        "tasks": ask.members or 1,
+        "cpus_per_task": ask.cpus,
+        "memory_per_node": str(ask.per_machine * ask.memory_mib),
+        "time_limit": ask.minutes,
+        "partition": ",".join(ask.partitions),
     }
-    if len(told.names) > 1:
+    if ask.members:
+        job["tasks_per_node"] = ask.per_machine
+    elif len(told.names) > 1:
         job["array"] = f"0-{len(told.names) - 1}"
-    if told.ask.gres_count:
-        job["gres"] = f"gpu:{told.ask.gres_type}:{told.ask.gres_count}"
+    if ask.gres_count:
+        job["gres"] = f"gpu:{ask.gres_type}:{ask.per_machine * ask.gres_count}"
     named = {"account": settings.account, "qos": settings.qos} | _extra(settings)
     return {"script": script, "job": job | {key: value for key, value in named.items() if value}}
 

@@ -7,7 +7,7 @@ from intertie.engines.protocol import Room
 from intertie.engines.slurm.commands import Ask
 from intertie.engines.slurm.parsing import NodeRow, Queued
 from intertie.model.parties import NodeFacts
-from intertie.model.units import MIB, MILLI
+from intertie.model.units import MIB, MILLI, ceil_div
 
 OURS = "intertie-"  # begins the name of every job that is ours
 # Reasons for which a job waits that more room would not end.
@@ -89,9 +89,25 @@ def room(
     return Room(max(0, cpus) * MILLI, max(0, mib) * MIB, max(0, devices))
 
 
-def partitions_for(ask_sizes: tuple[int, int, str, int], there: Iterable[Group]) -> tuple[str, ...]:
-    """Return the partitions in which some node is large enough, in the owner's order."""
-    return tuple(dict.fromkeys(group.partition for group in there if group.fits(*ask_sizes)))
+def partitions_for(
+    ask_sizes: tuple[int, int, str, int], there: Iterable[Group], members: int = 1
+) -> tuple[tuple[str, ...], int]:
+    """Return where so many attempts can be one job, in the owner's order, and on how many machines.
+
+    Each attempt has a machine of its own where some partition has enough of them; else they share
+    as few as they must. No partition and 0 where none could ever hold them all.
+    """
+    cpus, memory_mib, kind, devices = ask_sizes
+    groups = list(there)
+    for each in range(1, members + 1):
+        machines = ceil_div(members, each)
+        count: dict[str, int] = {}
+        for group in groups:
+            has_room = group.fits(each * cpus, each * memory_mib, kind, each * devices)
+            count[group.partition] = count.get(group.partition, 0) + has_room * group.machines
+        if chosen := tuple(name for name, found in count.items() if found >= machines):
+            return chosen, machines
+    return (), 0
 
 
 def smallest_ask(group: Group, minutes: int) -> Ask:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,30 @@ class Track:
 
     def ask(self) -> Ask:
         """Return what it needs of the site, as its start was written down."""
-        told = json.loads((self.folder / "spec.json").read_text())["ask"]
+        told = self._spec["ask"]
         return Ask(**told | {"partitions": tuple(told["partitions"])})
+
+    @property
+    def gang(self) -> str:
+        """Return which gang it begins with; empty where it begins alone."""
+        is_alone = self.batch is not None and not self.batch.ask.members
+        return "" if is_alone else self._spec.get("gang", {}).get("id", "")
+
+    @property
+    def rank(self) -> int:
+        """Return its place in its gang."""
+        found: int = self._spec["gang"]["rank"]
+        return found
+
+    @property
+    def is_free(self) -> bool:
+        """Return whether it waits to be handed to the site."""
+        return self.batch is None and self.end is None and not self.is_begun
+
+    @cached_property
+    def _spec(self) -> dict[str, Any]:
+        told = json.loads((self.folder / "spec.json").read_text())
+        return {"ask": told["ask"], "gang": told.get("gang", {})}
 
     def drop_batch(self) -> None:
         """Have it handed over anew: the site has lost the submission that it was in."""
