@@ -88,6 +88,10 @@ def test_a_pod_sees_its_own_folder_only_and_may_write_its_work_its_log_and_its_e
     assert all(each["subPath"].startswith("intertie/lease-1-4/") for each in mounts)
     written = {each["mountPath"] for each in mounts if not each["readOnly"]}
     assert written == {"/work", "/intertie/log", "/intertie/end"}
+    gang = pod(a_body("true", gang={"id": "job-1-7", "size": 2}))["containers"][0]
+    assert gang["args"][3] == "gang"
+    barrier = gang["volumeMounts"][-1]
+    assert (barrier["subPath"], barrier["readOnly"]) == ("intertie/gangs/job-1-7", True)
     moving = pod(a_body("true", on_partition="move"))["containers"][0]["volumeMounts"]
     assert [each["subPath"] for each in moving if each["readOnly"]][-1] == "intertie/session"
 
@@ -95,7 +99,7 @@ def test_a_pod_sees_its_own_folder_only_and_may_write_its_work_its_log_and_its_e
 def test_no_word_of_a_job_is_read_by_kubernetes_or_by_a_shell() -> None:
     body = a_body("echo", "$(INTERTIE_POD)", "$$", "`id`", environment={"ODD": "$(INTERTIE_POD)"})
     container = pod(body)["containers"][0]
-    assert container["args"][3:] == ["echo", "$$(INTERTIE_POD)", "$$$$", "`id`"]
+    assert container["args"][3:] == ["alone", "echo", "$$(INTERTIE_POD)", "$$$$", "`id`"]
     assert container["command"][2].replace("$$", "$") == BOX
     assert "ODD" not in json.dumps(container)
 

@@ -1,8 +1,17 @@
 # The first process of an attempt's container: runs the program once, keeps its end, ends it in time.
 # Constant text for any POSIX sh; $1 is the time limit in seconds, $2 the grace, $3 `move` where the
-# attempt ends with its agent's session, and the rest is the program. Only the program writes to its log.
-limit=$1 grace=$2 moves=$3
-shift 3
+# attempt ends with its agent's session, $4 `gang` where it begins with others, and the rest is the
+# program. Only the program writes to its log.
+limit=$1 grace=$2 moves=$3 gang=$4
+shift 4
+
+# A member of a gang waits until the agent has seen all of them here, or has given this one up.
+trap 'exit 75' TERM
+while [ "$gang" = gang ] && [ ! -e /intertie/gang/open ]; do
+    [ ! -d /intertie/end/begun ] || exit 75
+    sleep 1
+done
+trap - TERM
 
 # A site that starts an attempt again, on another node perhaps, finds that it was begun.
 mkdir /intertie/end/begun 2>/dev/null || exit 75

@@ -10,9 +10,18 @@ from threading import Event, Lock
 from typing import Any
 
 from intertie.engines.kubernetes import folders
+from intertie.engines.kubernetes.gathering import Gatherer
 from intertie.engines.kubernetes.judging import Sight, judge, own_pod
 from intertie.engines.kubernetes.parse import Box, taken_by_events, warning_of
-from intertie.engines.kubernetes.render import AGENT, LEASE, TOKEN, job, job_name, nothing_runs
+from intertie.engines.kubernetes.render import (
+    AGENT,
+    GANG,
+    LEASE,
+    TOKEN,
+    job,
+    job_name,
+    nothing_runs,
+)
 from intertie.engines.kubernetes.settings import KubernetesSettings, read
 from intertie.engines.kubernetes.site import Site
 from intertie.engines.kubernetes.supply import Supply
@@ -48,6 +57,8 @@ class KubernetesEngine:
         self._missing_at: dict[str, float] = {}
         self._asked_at: dict[str, float] = {}
         self._supply = Supply(settings, self.site)
+        self._gangs = Gatherer(self.root, settings.gang_hold_off_s, self._create, self._remove)
+        self._is_gathering = False
 
     def facts(self) -> EngineFacts:
         """Return groups of like nodes; EngineUnavailable if no node is ready."""
@@ -65,15 +76,22 @@ class KubernetesEngine:
         return self.root / name_of(lease, token)
 
     def start(self, lease: str, token: int, body: LeaseBody) -> None:
-        """Start the attempt unless it was started before; ValueError says what is wrong with it."""
+        """Start the attempt unless it was started before; ValueError says what is wrong with it.
+
+        A gang's begin together, once all of them were started.
+        """
         folder = self.folder(lease, token)
         with self._lock:
             if (folder / "status.json").exists() or (folder / "created").exists():
                 return
             spec = job(self.settings, self.id, lease, token, body)
-            folders.prepare(folder, self.settings.user, body)
-            folders.write_spec(folder, spec)
-            self._create(folder, spec)
+            is_alone = GANG not in spec["metadata"]["annotations"]
+            if is_alone or not (folder / "spec.json").exists():
+                folders.prepare(folder, self.settings.user, body)
+                folders.write_spec(folder, spec)
+            if is_alone:
+                self._create(folder, spec)
+            self._changed.set()
 
     def extend(self, lease: str, token: int, left_ms: int) -> None:
         folders.write_until(self.folder(lease, token), _now_ms() + left_ms)
@@ -98,6 +116,7 @@ class KubernetesEngine:
         by_job: dict[str, dict[str, Document]] = {}
         for name, pod in pods.items():
             by_job.setdefault(_job_of(pod), {})[name] = pod
+        self._is_gathering = self._gangs.tend(by_job)
         return [
             seen
             for path in sorted(self.root.iterdir())
@@ -123,7 +142,7 @@ class KubernetesEngine:
         """Do nothing: the watches tell every engine of this folder."""
 
     def wait(self, timeout_s: float) -> None:
-        limit_s = LOOK_AGAIN_S if self._missing_at else timeout_s
+        limit_s = LOOK_AGAIN_S if self._missing_at or self._is_gathering else timeout_s
         self._changed.wait(min(timeout_s, limit_s))
         self._changed.clear()
 
@@ -158,7 +177,9 @@ class KubernetesEngine:
         return seen
 
     def _sight(self, folder: Path, found: Document | None, pods: dict[str, Document]) -> Sight:
-        box = folders.read_box(folder)
+        opened_at = self._gangs.opened_at(self._gangs.gang_of(folder))
+        box = replace(folders.read_box(folder), opened_at=opened_at)
+        found, pods = self._gangs.own(folder, found, pods)
         now_ms = _now_ms()
         stopped, grace_s = folders.read_stop(folder, now_ms)
         pod, is_gone = own_pod(box, pods, self._pods.departed())
@@ -214,6 +235,9 @@ class KubernetesEngine:
             raise ValueError(f"the Job {meta['name']} belongs to another lease")
         self._jobs.believe(made)
         folders.write_new(folder / "created", made["metadata"]["uid"])
+
+    def _remove(self, _: Path, spec: Document) -> None:
+        self.site.delete(self.site.jobs, spec["metadata"]["name"])
 
     def _warning(self, name: str) -> str:
         with suppress(EngineUnavailable):

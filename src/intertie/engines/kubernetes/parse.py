@@ -39,7 +39,11 @@ ROUNDING_MS = 2000
 
 @dataclass(frozen=True)
 class Box:
-    """What an attempt's first process wrote; `begun_at` is when, by the volume's clock."""
+    """What an attempt's first process wrote; `begun_at` is when, by the volume's clock.
+
+    `opened_at` is when the barrier of its gang opened, ms; 0 where it begins alone. Its container
+    was there before, but nothing of it ran.
+    """
 
     is_begun: bool = False
     pod: str = ""
@@ -50,6 +54,7 @@ class Box:
     cpu_ms: int = 0
     memory_peak_bytes: int = 0
     begun_at: int = 0
+    opened_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def warning_of(events: Sequence[Document]) -> str:
 
 def running(known: Observed, box: Box, pod: Document | None, now_ms: int) -> Observed:
     """Return an attempt that runs; its meter never runs ahead of what the end will say."""
-    started_at = ran_between(pod)[0] or box.begun_at
+    started_at = _ran_between(box, pod)[0] or box.begun_at
     ran_ms = max(0, now_ms - started_at - ROUNDING_MS) if started_at else 0
     return replace(
         known,
@@ -141,8 +146,8 @@ def running(known: Observed, box: Box, pod: Document | None, now_ms: int) -> Obs
 
 def over(known: Observed, box: Box, pod: Document | None, end: End, stopped: str) -> Observed:
     """Return an attempt that is over: by its box's word, by the network's order, by the site's."""
-    started_at, ended_at = ran_between(pod)
-    site_ms = ended_at - started_at if ended_at else 0
+    started_at, ended_at = _ran_between(box, pod)
+    site_ms = max(0, ended_at - started_at) if ended_at else 0
     code = box.exit_code
     is_signal = code in SIGNALS
     why = box.cause or stopped or end.cause or _plain_cause(code)
@@ -180,6 +185,18 @@ def ran_between(pod: Document | None) -> tuple[int, int]:
     state = _container(pod or {}).get("state", {})
     told = state.get("terminated") or state.get("running") or {}
     return instant_ms(told.get("startedAt")), instant_ms(told.get("finishedAt"))
+
+
+def _ran_between(box: Box, pod: Document | None) -> tuple[int, int]:
+    """Return when the program started and its container finished, in whole seconds as the site."""
+    started_at, ended_at = ran_between(pod)
+    return max(started_at, box.opened_at // 1000 * 1000) if started_at else 0, ended_at
+
+
+def is_up(pod: Document) -> bool:
+    """Return whether its container runs, and nobody has asked for its end."""
+    is_leaving = "deletionTimestamp" in pod.get("metadata", {})
+    return not is_leaving and "running" in _container(pod).get("state", {})
 
 
 def image_of(pod: Document | None) -> str:

@@ -10,6 +10,7 @@ from intertie.engines.shim.laying import program
 from intertie.wire.sync import LeaseBody
 
 AGENT, LEASE, TOKEN = "intertie/agent", "intertie/lease", "intertie/token"
+GANG, GANG_SIZE = "intertie/gang", "intertie/gang-size"
 NETWORK = "intertie/network"
 SCRIPT = "/intertie/job/script"
 BOX = files("intertie.engines.kubernetes").joinpath("box.sh").read_text(encoding="utf-8")
@@ -38,7 +39,7 @@ def job(
             AGENT: agent,
             NETWORK: "on" if body.network else "off",
         },
-        "annotations": {LEASE: lease, TOKEN: str(token), "intertie/job": body.job},
+        "annotations": {LEASE: lease, TOKEN: str(token), "intertie/job": body.job, **gang(body)},
     }
     return {
         "apiVersion": "batch/v1",
@@ -51,6 +52,13 @@ def job(
             "template": {"metadata": meta, "spec": _pod(own, f"{lease}-{token}", body)},
         },
     }
+
+
+def gang(body: LeaseBody) -> dict[str, str]:
+    """Return by which annotations an attempt is known to belong to a gang; none if it is alone."""
+    if body.gang is None or body.gang.size == 1:
+        return {}
+    return {GANG: body.gang.id, GANG_SIZE: str(body.gang.size)}
 
 
 def nothing_runs() -> dict[str, Any]:
@@ -109,6 +117,7 @@ def _container(
             str(body.time_limit_s),
             str(grace_s),
             moves,
+            "gang" if gang(body) else "alone",
             # `$(NAME)` is Kubernetes' own.
             *(word.replace("$", "$$") for word in program(body, SCRIPT)),
         ],
@@ -121,7 +130,7 @@ def _container(
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": _mounts(own, folder, moves == "move"),
+        "volumeMounts": _mounts(own, folder, moves == "move", gang(body).get(GANG, "")),
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
@@ -135,7 +144,9 @@ def _of_pod(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
-def _mounts(own: KubernetesSettings, folder: str, is_moving: bool) -> list[dict[str, Any]]:
+def _mounts(
+    own: KubernetesSettings, folder: str, is_moving: bool, gang_id: str
+) -> list[dict[str, Any]]:
     """Return what a pod sees of the volume: never what only the agent may write."""
     root = f"{own.prefix}/" if own.prefix else ""
     seen = [("/work", f"{folder}/work", False), ("/intertie/log", f"{folder}/log", False)]
@@ -143,6 +154,8 @@ def _mounts(own: KubernetesSettings, folder: str, is_moving: bool) -> list[dict[
     seen += [(f"/intertie/{name}", f"{folder}/{name}", True) for name in ("job", "orders")]
     if is_moving:
         seen.append(("/intertie/session", "session", True))
+    if gang_id:
+        seen.append(("/intertie/gang", f"gangs/{gang_id}", True))
     return [
         {"name": "attempts", "mountPath": path, "subPath": f"{root}{source}", "readOnly": is_fixed}
         for path, source, is_fixed in seen

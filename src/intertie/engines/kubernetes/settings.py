@@ -33,7 +33,8 @@ class KubernetesSettings:
     `volume` is a volume source of Kubernetes; `prefix` is where in it the agent's folder is.
     `images` are images by the name of a software stack; `image` is for jobs that ask for none.
     `user` is the uid and gid of every pod. `has_network_policy`: the namespace holds the policy
-    of deploy/kubernetes that cuts pods off which may not have a network.
+    of deploy/kubernetes that cuts pods off which may not have a network. `gang_hold_off_s`: for
+    how long some pods of a gang may hold their nodes while others have none.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class KubernetesSettings:
     pull_secrets: tuple[str, ...] = ()
     user: int = NOBODY_UID
     has_network_policy: bool = False
+    gang_hold_off_s: int = 60
     grace_s: int = 10
     disk_bytes: int = 0
 
@@ -76,6 +78,7 @@ def read(own: EngineSettings) -> KubernetesSettings:
         pull_secrets=_names("pull_secrets", told.pop("pull_secrets", [])),
         user=_user(told.pop("user", os.getuid() or NOBODY_UID)),
         has_network_policy=_flag(told, "has_network_policy"),
+        gang_hold_off_s=_seconds(told, "gang_hold_off_s", 60),
     )
     if told:
         known = ", ".join(
@@ -109,6 +112,13 @@ def _flag(told: dict[str, Any], key: str) -> bool:
     value = told.pop(key, False)
     if not isinstance(value, bool):
         raise ValueError(f"{key}: {value!r} is neither true nor false")
+    return value
+
+
+def _seconds(told: dict[str, Any], key: str, default: int) -> int:
+    value = told.pop(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{key}: {value!r} is no number of seconds from 1 on")
     return value
 
 

@@ -32,7 +32,8 @@ class Supply:
         if not nodes:
             raise EngineUnavailable("no node of the cluster is ready, not cordoned and selected")
         stacks = tuple(Stack(name, _version(image)) for name, image in own.images.items())
-        abilities, missing = ("sandbox", "containers", "cpu_limit", "memory_limit"), ("pids_limit",)
+        abilities = ("sandbox", "containers", "gangs", "cpu_limit", "memory_limit")
+        missing = ("pids_limit",)
         if own.has_network_policy:
             return EngineFacts("kubernetes", nodes, stacks, (*abilities, "network_off"), missing)
         return EngineFacts("kubernetes", nodes, stacks, abilities, (*missing, "network_off"))
