@@ -67,6 +67,7 @@ def test_a_machine_that_dies_loses_its_attempt(cluster: SlurmCluster) -> None:
     with an_engine(cluster) as engine:
         engine.start(LEASE, 1, a_script(f"{COUNTING}sleep 300"))
         until_state(engine, "running")
+        until(engine, lambda: count(engine) == 1, "the program to be up")
         cluster.kill_machine("gamma-cpu1")
         seen = until_state(engine, "over")
         assert (seen.cause, seen.exit_code) == ("lost", None)

@@ -121,6 +121,18 @@ def test_devices_are_given_and_a_job_beside_full_nodes_waits(slurm_rest: RestClu
         assert len(devices.split(",")) == 2
 
 
+def test_a_gang_is_one_job_on_a_machine_for_each_member(slurm_rest: RestCluster) -> None:
+    with over_rest(slurm_rest) as engine:
+        for token in (1, 2):
+            gang = {"id": "job-0001-5", "size": 2}
+            engine.start(LEASE, token, a_script("exit $SLURM_PROCID", gang=gang, task_index=token))
+        ends = [until_state(engine, "over", token) for token in (1, 2)]
+        assert [seen.exit_code for seen in ends] == [0, 1]
+        assert {seen.node for seen in ends} == set(slurm_rest.nodes)
+        [batch] = engine.clerk.batches.load()
+        assert len(batch.names) == 2
+
+
 def test_the_site_is_told_not_to_repeat_a_job(slurm_rest: RestCluster) -> None:
     with over_rest(slurm_rest) as engine:
         engine.start(LEASE, 1, a_script("sleep 60"))
