@@ -1,5 +1,7 @@
 """One launch of one program, from fork to the last process gone; this is what a shim runs."""
 
+from __future__ import annotations
+
 import json
 import os
 import select
@@ -7,7 +9,6 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import Any
 
 from intertie.engines.shim.meters import Meters
 from intertie.engines.shim.output import Log
@@ -24,6 +25,10 @@ from intertie.engines.shim.procfs import (
     write_text,
 )
 from intertie.engines.shim.status import Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TICK_S = 1.0
 PR_SET_PDEATHSIG = 1

@@ -1,10 +1,15 @@
 """The shim's meters: CPU time and memory of one attempt."""
 
+from __future__ import annotations
+
 import os
 from contextlib import suppress
-from typing import Any
 
 from intertie.engines.shim.procfs import descendants, read_text, stat_fields
+
+TYPE_CHECKING = False  # typing itself costs a start more than Python does
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Meters:
