@@ -17,7 +17,7 @@ from intertie.wire.sync import LeaseBody
 REST_FACTOR = 1  # so many times as long as a look took, a site's engine is left alone
 REST_S_MAX = 60.0
 AWAY_S = (0.5, 1.0, 2.0, 5.0, 15.0)
-ROOM_S = 5.0
+ROOM_S = 2.0  # what was taken by the site's own users for a moment is lent again so soon
 Key = tuple[str, str, int]
 T = TypeVar("T")
 

@@ -99,7 +99,8 @@ class Clerk:
                 batch = self.batches.new(names[first : first + size], ask)
                 _assign(tracks, [batch])
                 self._submit(batch)
-        self._end_all(tracks)
+        if not self._need.is_set():  # what has come meanwhile is handed over first
+            self._end_all(tracks)
 
     def _unsubmitted(self, tracks: Iterable[Track]) -> dict[Ask, list[str]]:
         alike: dict[Ask, list[str]] = {}
