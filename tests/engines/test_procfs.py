@@ -1,5 +1,6 @@
 """What the shim reads of processes, on this machine's own kernel."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from intertie.engines.shim import procfs
+from intertie.engines.shim import attempts, laying, procfs
 from intertie.engines.shim.archive import write_shim
+from tests.engines.hosting import a_body
 
+SHIM = [sys.executable, "-I", "-S", str(Path(procfs.__file__).parent / "__main__.py")]
 TREE = "sleep 60 & sleep 60 & (sleep 60 & echo ready; wait)"
 
 
@@ -59,3 +62,15 @@ def test_a_shim_starts_without_typing_which_would_cost_it_more_than_all_it_does(
     argv = [sys.executable, "-I", "-S", "-c", f"{said}; print(*sys.modules)", str(place)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert "typing" not in done.stdout.split()
+
+
+def test_what_a_short_program_took_of_memory_is_known_after_its_end(tmp_path: Path) -> None:
+    take = [sys.executable, "-I", "-S", "-c", "bytearray(64 << 20)"]
+    (tmp_path / "work").mkdir()
+    spec = laying.spec(tmp_path, a_body(), 1000, 1) | {"argv": take}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    subprocess.run([*SHIM, str(tmp_path)], check=True)
+    status = attempts.read_status(tmp_path)
+    assert status is not None
+    assert (status["state"], status["exit_code"]) == ("over", 0)
+    assert status["memory_peak_bytes"] >= 64 << 20

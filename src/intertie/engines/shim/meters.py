@@ -31,6 +31,11 @@ class Meters:
         if not self.is_exact or not self.groups.get("peak"):
             self._add_up(child)
 
+    def note_peak(self, peak_bytes: int) -> None:
+        """Note what a process that has ended took at most, where no control group says it."""
+        if not self.groups.get("peak"):
+            self.peak_bytes = max(self.peak_bytes, peak_bytes)
+
     def oom_kills(self) -> int:
         """Return how often the kernel killed a process of the group for want of memory."""
         with suppress(OSError, ValueError, KeyError):
