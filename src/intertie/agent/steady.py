@@ -101,7 +101,8 @@ class Steady:
         if now_s < max(self._look_at_s, self._ask_at_s):
             return self._seen
         self._settle_up()
-        self._look_for_room()
+        if not self._room_at_s:
+            self.survey()  # what is said first is to be true already
         seen = self._asked(self.engine.observe)
         if seen is not None:
             self._seen = seen
@@ -144,7 +145,8 @@ class Steady:
                 del self._owed[key]
         return True
 
-    def _look_for_room(self) -> None:
+    def survey(self) -> None:
+        """Ask what there is for guests, if it is time: not where ends of attempts wait for it."""
         now_s = self._clock()
         if now_s < max(self._room_at_s, self._ask_at_s):
             return
