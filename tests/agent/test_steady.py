@@ -204,6 +204,18 @@ def test_an_attempt_that_is_stopped_while_the_engine_is_away_never_starts(
     attempt.door.client.close()
 
 
+def test_no_look_waits_for_what_there_is_for_guests_but_the_first(
+    site: Site, engine: Steady
+) -> None:
+    engine.observe()
+    site.now_s += 10 * steady.ROOM_S
+    engine.observe()
+    assert len(site.told("room")) == 1
+    engine.survey()
+    engine.survey()
+    assert len(site.told("room")) == 2
+
+
 def test_it_rests_after_each_look_in_proportion(site: Site, engine: Steady) -> None:
     site.look_s = 2.0
     for _ in range(1000):

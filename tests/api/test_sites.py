@@ -116,6 +116,27 @@ def test_a_job_shows_where_and_when_its_site_runs_it_and_its_receipt_has_three_m
     assert project.get("/ledger/check")["ok"]
 
 
+def test_processes_that_are_gone_leave_their_cores_to_the_next_while_files_are_on_their_way(
+    network: Network, project: Party
+) -> None:
+    quick = network.pool("quick")
+    whole = {"providers": ["quick"], "resources": {"cpus": 2}}
+    first, second = project.submit(**whole), project.submit(**whole)
+    [lease] = quick.take()
+    quick.sync(seen(lease, "running"))
+    wait_until(lambda: the_attempt(project, first)["state"] == "running")
+    [task] = project.get(f"/jobs/{second['id']}/tasks")["items"]
+    assert task["attempts"] == []
+    quick.sync(seen(lease, "finishing", cause="exited", exit_code=0, ran_ms=1))
+    [following] = quick.take()
+    assert following["body"]["job"] == second["id"]
+    assert project.get(f"/jobs/{first['id']}")["state"] == "running"
+    for each in (lease, following):
+        quick.end(each, ran_ms=1, site_ms=1)
+    for job in (first, second):
+        wait_until(lambda job=job: project.get(f"/jobs/{job['id']}")["state"] == "settled")
+
+
 def test_a_session_is_one_task_on_a_pool_that_offers_sessions(
     centre: Agent, project: Party
 ) -> None:

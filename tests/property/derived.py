@@ -15,6 +15,7 @@ from intertie.world.apply import ready
 from intertie.world.world import JOB_SUMS, NODE_SUMS, POOL_SUMS, World
 
 ALIVE = (LeaseState.PLACED, LeaseState.RUNNING, LeaseState.STOPPING)
+FINISHING = 2  # of `observed`: the processes are gone, and only files hold room
 ROOM = ("cpus_milli", "memory_bytes", "disk_bytes", "device_count")
 
 
@@ -105,11 +106,13 @@ def _rooms(world: World) -> None:
     for table, owner in ((world.nodes, "node"), (world.pools, "pool")):
         for number in table.slots:
             here = [lease for lease in alive if getattr(lease, owner) == number]
+            run = [lease for lease in here if lease.observed < FINISHING]
             for name in ROOM:
-                held = sum(getattr(lease, name) for lease in here)
+                held = sum(getattr(x, name) for x in (here if name == "disk_bytes" else run))
                 assert table.value(number, f"held_{name}") == held, (owner, number, name)
     for pool in world.pools.rows():
-        staying = [x for x in alive if x.pool == pool.id and x.state != LeaseState.STOPPING]
+        run = [x for x in alive if x.pool == pool.id and x.observed < FINISHING]
+        staying = [x for x in run if x.state != LeaseState.STOPPING]
         for name in (*ROOM[:2], "device_count"):
             held = sum(getattr(lease, name) for lease in staying)
             assert world.pools.value(pool.id, f"staying_{name}") == held

@@ -47,6 +47,7 @@ STATES: dict[str, type[Any]] = {
 }
 ALIVE = (LeaseState.PLACED, LeaseState.RUNNING, LeaseState.STOPPING)
 STAYING = (LeaseState.PLACED, LeaseState.RUNNING)
+FINISHING = 2  # of `observed`: the processes are gone, and only files hold room
 HOUR_MILLI_MS = 3_600_000 * 1000
 
 
@@ -324,12 +325,14 @@ def _capacity(world: World) -> None:
     assert max(Counter(x.task for x in alive).values(), default=1) == 1
     for node in world.nodes.rows():
         here = [x for x in alive if x.node == node.id]
+        assert sum(x.disk_bytes for x in here) <= node.disk_bytes, node
+        here = [x for x in here if x.observed < FINISHING]
         assert sum(x.cpus_milli for x in here) <= node.cpus_milli, node
         assert sum(x.memory_bytes for x in here) <= node.memory_bytes, node
-        assert sum(x.disk_bytes for x in here) <= node.disk_bytes, node
         assert sum(x.device_count for x in here) <= node.device_count, node
     for pool in world.pools.rows():
-        staying = [x for x in alive if x.pool == pool.id and x.state in STAYING]
+        here = [x for x in alive if x.pool == pool.id and x.observed < FINISHING]
+        staying = [x for x in here if x.state in STAYING]
         if pool.state in (PoolState.ONLINE, PoolState.DRAINING):
             _assert_within(pool, staying)
 

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 
 from intertie.model.meter import Observation, Sample
 from intertie.model.policy import Policy
-from intertie.model.states import Cause, LeaseState, Outcome, PoolState
-from intertie.run.observing import (
+from intertie.model.states import (
     ENDED,
     FINISHING,
     RUNNING,
-    is_evicted,
-    observe,
-    outcome_of,
+    Cause,
+    LeaseState,
+    Outcome,
+    PoolState,
 )
+from intertie.run.observing import is_evicted, observe, outcome_of
 from intertie.run.reconciling import give_up, hear, is_gone, renewed_until, stop, to_reclaim
 from intertie.run.timing import attempt, stops_at
 from tests.builders import NOW, a_lease, a_pool

@@ -135,6 +135,8 @@ class Attempt:
         kept = {(file.path, file.kind) for file in files}
         saved = self.record.saved.get("checkpoint", [])
         files += [file for file in saved if (file.path, file.kind) not in kept]
+        while self._seen() and not self.record.is_final:
+            yield STREAM_S
         yield from self._until_written(partial(self._end, files, "; ".join(notes)))
         self.engine.wake()
 

@@ -75,6 +75,11 @@ class Record:
         return not self.declined and self.state in ("pending", "running")
 
     @property
+    def is_final(self) -> bool:
+        """Return whether nothing more is to be seen of it: its site's account is there too."""
+        return self.seen is not None and self.seen.state == "over" and self.seen.is_final
+
+    @property
     def is_running(self) -> bool:
         """Return whether its program runs."""
         return self.holds_room and self.seen is not None and self.seen.state == "running"
@@ -181,8 +186,8 @@ class Book:
             record = self.records.setdefault(
                 (seen.lease, seen.token), Record(seen.lease, seen.token)
             )
-            before, record.seen = record.state, seen
-            if record.state != before:
+            before, record.seen = (record.state, record.is_final), seen
+            if (record.state, record.is_final) != before:
                 news.add(record.name)
         return news
 

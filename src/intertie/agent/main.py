@@ -1,7 +1,8 @@
 """The agent: one process for one pool. It joins, then keeps the exchange going until told to stop.
 
-Four kinds of threads: this one watches the engine and the owner; one holds the long poll; one
-tells news at once; a few carry the attempts. Jobs run under shims and need none.
+Five kinds of threads: this one watches the engine and the owner; one asks what the site has for
+guests; one holds the long poll; one tells news at once; a few carry the attempts. Jobs run under
+shims and need none.
 """
 
 import fcntl
@@ -101,7 +102,7 @@ class Agent:
             event("another agent holds the folder", folder=self.settings.folder)
             return BUSY
         self._adopt()
-        for loop in (self._poll, self._tell):
+        for loop in (self._poll, self._tell, self._survey):
             Thread(target=self._guard, args=(loop, session, pool), daemon=True).start()
         self._watch()
         event("agent stops", exit_code=self.exit_code, running=len(self._holding()))
@@ -221,6 +222,11 @@ class Agent:
                 self.news.set()
             except Refused as no:
                 self._on_refused(session, no)
+
+    def _survey(self, _session: Session, _pool: PoolBody) -> None:
+        """Keep what the engine has for guests up to date."""
+        while not self.stopping.wait(WATCH_S):
+            self.engine.survey()
 
     def _on_refused(self, session: Session, no: Refused) -> None:
         event("the network refuses", reason=no)

@@ -17,7 +17,7 @@ from intertie.wire.sync import LeaseBody
 REST_FACTOR = 1  # so many times as long as a look took, a site's engine is left alone
 REST_S_MAX = 60.0
 AWAY_S = (0.5, 1.0, 2.0, 5.0, 15.0)
-ROOM_S = 5.0
+ROOM_S = 2.0  # what was taken by the site's own users for a moment is lent again so soon
 Key = tuple[str, str, int]
 T = TypeVar("T")
 
@@ -101,7 +101,8 @@ class Steady:
         if now_s < max(self._look_at_s, self._ask_at_s):
             return self._seen
         self._settle_up()
-        self._look_for_room()
+        if not self._room_at_s:
+            self.survey()  # what is said first is to be true already
         seen = self._asked(self.engine.observe)
         if seen is not None:
             self._seen = seen
@@ -144,7 +145,8 @@ class Steady:
                 del self._owed[key]
         return True
 
-    def _look_for_room(self) -> None:
+    def survey(self) -> None:
+        """Ask what there is for guests, if it is time: not where ends of attempts wait for it."""
         now_s = self._clock()
         if now_s < max(self._room_at_s, self._ask_at_s):
             return

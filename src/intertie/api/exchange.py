@@ -18,9 +18,8 @@ from intertie.model.ids import decode, encode
 from intertie.model.lease import Lease
 from intertie.model.parties import Pool
 from intertie.model.policy import Policy
-from intertie.model.states import Cause, LeaseState, PoolState
+from intertie.model.states import ENDED, Cause, LeaseState, PoolState
 from intertie.model.units import MILLI
-from intertie.run.observing import ENDED
 from intertie.run.reconciling import ALIVE
 from intertie.store import reading
 from intertie.wire.base import FieldError, plain

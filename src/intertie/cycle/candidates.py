@@ -12,7 +12,7 @@ from intertie.model.quote import LostOffer
 from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
 from intertie.model.sizing import Sizing
-from intertie.model.states import LeaseState, PoolState
+from intertie.model.states import FINISHING, LeaseState, PoolState
 from intertie.model.units import MICRO, MILLI
 from intertie.placement.constraints import holds, refuse
 from intertie.world.world import World
@@ -99,7 +99,8 @@ def _ends_s(world: World, pool: Pool) -> list[int]:
     """Return at which second each lease of a pool should end by what is known of its work."""
     leases, jobs = world.leases, world.jobs
     slots = np.array([leases.slots[n] for n in leases.numbers_where(pool=pool.id)], np.int64)
-    slots = slots[leases.column("state")[slots] <= LeaseState.STOPPING]
+    is_alive = leases.column("state")[slots] <= LeaseState.STOPPING
+    slots = slots[is_alive & (leases.column("observed")[slots] < FINISHING)]
     job = leases.column("job_slot")[slots]
     expected_s, limit_s = jobs.column("expected_s")[job], jobs.column("time_limit_s")[job]
     placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]

@@ -7,8 +7,7 @@ from collections import Counter
 
 from intertie.model.lease import Lease
 from intertie.model.rows import changed
-from intertie.model.states import LeaseState
-from intertie.run.observing import RUNNING
+from intertie.model.states import RUNNING, LeaseState
 from intertie.run.reconciling import ALIVE
 from intertie.wire.digest import MODULUS, lease_mark
 from intertie.world.changes import Changes

@@ -17,7 +17,7 @@ from intertie.model.lease import Lease
 from intertie.model.ledger import AccountKind
 from intertie.model.policy import Policy
 from intertie.model.rows import changed
-from intertie.model.states import Cause, LeaseState, PoolState
+from intertie.model.states import FINISHING, Cause, LeaseState, PoolState
 from intertie.model.units import MILLI
 from intertie.run.reconciling import (
     covered_ms,
@@ -132,7 +132,7 @@ def _reclaimed(world: World, alive: Alive, now: int) -> Mask:
     found: set[int] = set()
     for number in pools.numbers(needs_more & ~_is_silent(world, now)):
         pool = pools.get(number)
-        leases = world.leases.where(pool=number)
+        leases = [x for x in world.leases.where(pool=number) if x.observed < FINISHING]
         evicted = to_reclaim(leases, *(getattr(pool, f"lent_{name}") for name in LENT))
         found.update(lease.id for lease in evicted)
     taken_back: Mask = np.isin(world.leases.column("id")[alive.slots], sorted(found))

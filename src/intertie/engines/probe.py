@@ -57,7 +57,7 @@ class EngineProbe:
         return found[0] if found else None
 
     def until_over(self, engine: Engine, lease: str, token: int = 1) -> Observed:
-        """Return the attempt when it is over."""
+        """Return the attempt when it is over, and nothing more of it is to come."""
         return self.until_state(engine, lease, "over", token)
 
     def until_state(self, engine: Engine, lease: str, state: str, token: int = 1) -> Observed:
@@ -66,7 +66,7 @@ class EngineProbe:
         def holds() -> Observed | None:
             seen = self.see(engine, lease, token)
             assert seen is None or seen.state in (state, "pending", "running"), seen
-            return seen if seen and seen.state == state else None
+            return seen if seen and seen.state == state and seen.is_final else None
 
         return self.until(engine, holds, state)
 

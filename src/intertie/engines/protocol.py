@@ -39,7 +39,8 @@ class Observed:
     `state` is pending, running or over. `ran_ms` counts on a monotonic clock from the moment the
     program was started to the moment its last process was gone. `site_ms` is what the site's own
     accounting says it ran, 0 where there is none yet. `expected_start_at` is the site's own word
-    for what is pending. `node` is where it runs, `image` the digest of what it ran in.
+    for what is pending. `node` is where it runs, `image` the digest of what it ran in. What is over
+    and not yet final has let go of all it ran in; only the site's account of it is still to come.
     """
 
     lease: str
@@ -57,6 +58,7 @@ class Observed:
     expected_start_at: int = 0
     node: str = ""
     image: str = ""
+    is_final: bool = True
 
 
 class Engine(Protocol):

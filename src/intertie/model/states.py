@@ -37,6 +37,11 @@ class LeaseState(IntEnum):
     SETTLED = 4
 
 
+# What an agent has said of an attempt, in `Lease.observed`; 0: that it waits. From FINISHING on its
+# processes are gone: its files are on their way, and of its room it holds the disk only.
+RUNNING, FINISHING, ENDED = 1, 2, 3
+
+
 class QuoteState(IntEnum):
     """Whether a quote still binds the network."""
 

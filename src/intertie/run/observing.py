@@ -3,9 +3,17 @@
 from intertie.model.lease import Lease
 from intertie.model.meter import Observation
 from intertie.model.rows import changed
-from intertie.model.states import UNPAID, Cause, LeaseState, Outcome, advance
+from intertie.model.states import (
+    ENDED,
+    FINISHING,
+    RUNNING,
+    UNPAID,
+    Cause,
+    LeaseState,
+    Outcome,
+    advance,
+)
 
-RUNNING, FINISHING, ENDED = 1, 2, 3
 STATE_WORDS = {"pending": 0, "running": RUNNING, "finishing": FINISHING, "ended": ENDED}
 CAUSE_WORDS = {cause.name.lower(): cause for cause in Cause}
 

@@ -12,7 +12,14 @@ from intertie.model.job import Task
 from intertie.model.lease import Lease
 from intertie.model.offer import Offer
 from intertie.model.parties import Node, Pool
-from intertie.model.states import JobState, LeaseState, OfferState, Outcome, TaskState
+from intertie.model.states import (
+    FINISHING,
+    JobState,
+    LeaseState,
+    OfferState,
+    Outcome,
+    TaskState,
+)
 from intertie.world.kins import kin_of
 from intertie.world.table import Ints
 from intertie.world.world import LENT, ROOM, TASK_TALLIES, World
@@ -152,28 +159,28 @@ def enter_lease(world: World, lease: Lease) -> None:
     leases = world.leases
     leases.set_value(lease.id, "job_slot", world.jobs.slots[lease.job])
     leases.set_value(lease.id, "pool_slot", world.pools.slots[lease.pool])
-    _count_lease(world, lease, lease.state, 1)
+    _count_lease(world, lease, lease.state, lease.observed, 1)
 
 
 def move_lease(world: World, lease: Lease) -> None:
     """Follow a lease, known already, that is about to be written."""
-    was = world.leases.value(lease.id, "state")
+    state, observed = world.leases.values(lease.id, ("state", "observed"))
     for name in ("started_at", "expected_start_at"):
         if world.leases.value(lease.id, name) != getattr(lease, name):
             world.room += 1
-    if was != lease.state:
-        _count_lease(world, lease, was, -1)
-        _count_lease(world, lease, lease.state, 1)
+    if (state, observed) != (lease.state, lease.observed):
+        _count_lease(world, lease, state, observed, -1)
+        _count_lease(world, lease, lease.state, lease.observed, 1)
 
 
 def leave_lease(world: World, number: int) -> None:
     """Follow a lease that is about to be dropped."""
     lease = world.leases.get(number)
-    _count_lease(world, lease, lease.state, -1)
+    _count_lease(world, lease, lease.state, lease.observed, -1)
 
 
-def _count_lease(world: World, lease: Lease, state: int, sign: int) -> None:
-    """Add what a lease in this state holds of its job's, its node's and its pool's sums."""
+def _count_lease(world: World, lease: Lease, state: int, observed: int, sign: int) -> None:
+    """Add what a lease, so far along, holds of its job's, its node's and its pool's sums."""
     if state == LeaseState.SETTLED:
         return
     world.room += 1
@@ -182,7 +189,11 @@ def _count_lease(world: World, lease: Lease, state: int, sign: int) -> None:
     if state == LeaseState.ENDED:
         return
     jobs.data[jobs.axis["alive"], job] += sign
-    need = [sign * getattr(lease, name) for name in ROOM]
+    is_gone = observed >= FINISHING
+    need = [
+        0 if is_gone and name in LENT else sign * getattr(lease, name)
+        for name in ROOM  # its files are there until they are up
+    ]
     nodes, node = world.nodes, world.nodes.slots.get(lease.node)
     if node is not None:  # its agent may have come back without this node.
         held = nodes.axis[_HELD[0]]
@@ -190,7 +201,7 @@ def _count_lease(world: World, lease: Lease, state: int, sign: int) -> None:
     pools, pool = world.pools, world.pools.slots[lease.pool]
     held = pools.axis[_HELD[0]]
     pools.data[held : held + len(need), pool] += need
-    if state != LeaseState.STOPPING:
+    if state != LeaseState.STOPPING and not is_gone:
         for name in LENT:
             pools.data[pools.axis[f"staying_{name}"], pool] += sign * getattr(lease, name)
 

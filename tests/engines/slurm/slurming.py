@@ -64,7 +64,7 @@ def until_state(engine: SlurmEngine, state: str, token: int = 1) -> Observed:
     def holds() -> Observed | None:
         seen = see(engine, token)
         assert seen is None or state == "over" or seen.state != "over", seen
-        return seen if seen and seen.state == state else None
+        return seen if seen and seen.state == state and seen.is_final else None
 
     found: Observed = until(engine, holds, state)
     return found

@@ -113,15 +113,26 @@ def test_the_site_says_why_a_shim_fell_silent_or_was_signalled(state: str, cause
     assert told(signalled, a_job(state), ordered="no_funds") == ("over", "no_funds", "end")
 
 
-def test_an_end_waits_for_the_sites_own_meter_but_not_for_long() -> None:
+@pytest.mark.parametrize("job", [RUNNING, None])
+def test_a_good_end_is_told_at_once_and_its_last_word_waits_for_the_sites_meter(
+    job: Job | None,
+) -> None:
     over = a_status("over", cause="exited", exit_code=0)
-    for job in (RUNNING, None):
-        held = judged(over, job, over_s=HOLD_S - 1)
+    early = judged(over, job, over_s=HOLD_S - 1)
+    assert (early.seen.state, early.seen.is_final, early.act) == ("over", False, "")
+    late = judged(over, job, over_s=HOLD_S)
+    assert (late.seen.state, late.seen.is_final, late.seen.site_ms) == ("over", True, 0)
+    assert late.act == "end"
+
+
+def test_an_end_of_which_the_site_may_know_the_cause_waits_for_it_but_not_for_long() -> None:
+    for known in ({"cause": "exited", "exit_code": 1}, {"cause": "signalled", "signal": 9}):
+        over = a_status("over", **known)
+        held = judged(over, RUNNING, over_s=HOLD_S - 1)
         assert (held.seen.state, held.seen.exit_code, held.act) == ("running", None, "")
-    told_late = judged(over, RUNNING, over_s=HOLD_S)
-    assert (told_late.seen.state, told_late.seen.site_ms) == ("over", 0)
-    told_at_once = judged(over, DONE)
-    assert (told_at_once.seen.cause, told_at_once.seen.site_ms) == ("exited", 3000)
+        assert told(over, RUNNING, over_s=HOLD_S) == ("over", known["cause"], "end")
+    at_once = judged(a_status("over", cause="exited", exit_code=1), DONE)
+    assert (at_once.seen.cause, at_once.seen.site_ms) == ("exited", 3000)
 
 
 def test_a_program_that_the_site_killed_for_want_of_memory_is_told_so() -> None:

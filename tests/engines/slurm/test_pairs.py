@@ -257,3 +257,13 @@ def test_a_command_that_hangs_or_is_not_there_is_a_site_that_is_away() -> None:
         Runner(timeout_s=0.2).run(["sleep", "60"])
     with pytest.raises(EngineUnavailable, match="install Slurm's commands"):
         Runner().run(["no-such-squeue"])
+
+
+def test_what_a_guest_still_completes_is_no_less_room() -> None:
+    node = parsing.NodeRow("n1", "main", True, 32, 20, 64_000, 2_000, "", 0, 0)
+    ours = [
+        parsing.Queued(state, 10, 1_000, 0, "intertie-1", "None")
+        for state in ("RUNNING", "COMPLETING")
+    ]
+    found = supply.room([node], ("main",), ours, own_jobs_first=True)
+    assert (found.cpus_milli, found.memory_bytes) == (32_000, 64_000 * MIB)

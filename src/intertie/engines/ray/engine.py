@@ -278,7 +278,7 @@ class RayEngine:
         account = self._account(each, job)
         if account is None and time.monotonic() - ended_s < SITE_WAIT_S:
             self._asked_s = 0.0  # Ray notes an end a moment after the shim did
-            return replace(seen, state="running", cause="none", exit_code=None, signal=None)
+            return replace(seen, is_final=False)
         self._over[name] = replace(seen, **(account or {}))
         del self._ended_s[name]
         return self._over[name]

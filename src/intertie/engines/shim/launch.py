@@ -1,5 +1,7 @@
 """One launch of one program, from fork to the last process gone; this is what a shim runs."""
 
+from __future__ import annotations
+
 import json
 import os
 import select
@@ -7,7 +9,6 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import Any
 
 from intertie.engines.shim.meters import Meters
 from intertie.engines.shim.output import Log
@@ -25,7 +26,12 @@ from intertie.engines.shim.procfs import (
 )
 from intertie.engines.shim.status import Status
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 TICK_S = 1.0
+FIRST_TICK_S = 0.2  # what ends before needs none: orders were read, and its end says what it took
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 WAKING = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM)
@@ -145,7 +151,7 @@ class Run:
         poller = select.poll()
         for fd in (self.facts, self.log.source, self.wake):  # the end is read last
             poller.register(fd, select.POLLIN)
-        next_tick = 0.0
+        next_tick = time.monotonic() + FIRST_TICK_S
         while self.exit_status is None:
             now = time.monotonic()
             if now >= next_tick:
@@ -179,9 +185,10 @@ class Run:
         if signal.SIGUSR1 in numbers:
             self._read_orders()
         while self.exit_status is None:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 return
+            self.meters.note_peak(used.ru_maxrss * 1024)
             if pid == self.child:
                 self.exit_status = status
 

@@ -1,10 +1,15 @@
 """The shim's meters: CPU time and memory of one attempt."""
 
+from __future__ import annotations
+
 import os
 from contextlib import suppress
-from typing import Any
 
 from intertie.engines.shim.procfs import descendants, read_text, stat_fields
+
+TYPE_CHECKING = False  # typing itself costs a start more than Python does
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Meters:
@@ -25,6 +30,11 @@ class Meters:
                 self.peak_bytes = max(self.peak_bytes, int(read_text(path)))
         if not self.is_exact or not self.groups.get("peak"):
             self._add_up(child)
+
+    def note_peak(self, peak_bytes: int) -> None:
+        """Note what a process that has ended took at most, where no control group says it."""
+        if not self.groups.get("peak"):
+            self.peak_bytes = max(self.peak_bytes, peak_bytes)
 
     def oom_kills(self) -> int:
         """Return how often the kernel killed a process of the group for want of memory."""

@@ -48,5 +48,6 @@ class Log:
         return lines[-1][:1000] if lines else ""
 
     def close(self) -> None:
-        os.fsync(self.target)
+        if os.fstat(self.target).st_size:  # nothing needs no disk
+            os.fsync(self.target)
         os.close(self.target)

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from os import PathLike
 
+CHILDREN = "/proc/thread-self/children"  # a kernel may be built without it
 NAME_BYTES = 4096  # what a file system spends on an empty file or folder, about
 
 
@@ -39,16 +40,37 @@ def is_alive(pid: int, ticks: int) -> bool:
 
 
 def descendants(root: int) -> list[int]:
-    """Return every process below `root`, parents first."""
+    """Return every process below `root`, parents first.
+
+    One that ends meanwhile may hide a brother: whoever kills asks again until there is none.
+    """
+    below = None if os.path.exists(CHILDREN) else _by_parent()
+    found = _children(root, below)
+    for pid in found:
+        found.extend(_children(pid, below))
+    return found
+
+
+def _children(pid: int, below: "dict[int, list[int]] | None") -> list[int]:
+    """Return what the kernel lists as a process's children, or `below` where it lists none."""
+    if below is not None:
+        return list(below.get(pid, ()))
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                found += map(int, read_text(f"/proc/{pid}/task/{task}/children").split())
+    return found
+
+
+def _by_parent() -> dict[int, list[int]]:
+    """Return the children of every process of this machine: a walk of all of /proc."""
     below: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with suppress(OSError, IndexError, ValueError):
                 below.setdefault(int(stat_fields(int(name))[1]), []).append(int(name))
-    found = list(below.get(root, []))
-    for pid in found:
-        found.extend(below.get(pid, []))
-    return found
+    return below
 
 
 def stat_fields(pid: int) -> list[str]:

@@ -1,12 +1,17 @@
 """What an attempt's shim writes to disk and the engine reads: `status.json`."""
 
+from __future__ import annotations
+
 import errno
 import json
 import os
 from contextlib import suppress
-from typing import Any
 
 from intertie.engines.shim.procfs import boot_id, ticks_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 

@@ -101,7 +101,8 @@ class Clerk:
             batch = self.batches.new(names, ask)
             _assign(tracks, [batch])
             self._submit(batch)
-        self._end_all(tracks)
+        if not self._need.is_set():  # what has come meanwhile is handed over first
+            self._end_all(tracks)
 
     def _alone(self, tracks: Iterable[Track]) -> Iterator[tuple[Ask, list[str]]]:
         """Return what waits to be handed over and needs nobody else, in arrays of like ones."""

@@ -100,7 +100,9 @@ def squeue_own(user: str) -> list[str]:
 
 def squeue_waiting(partitions: Sequence[str]) -> list[str]:
     """Return the command that lists what everybody has waiting or running in some partitions."""
-    argv = ["squeue", "--noheader", "--array", "--all", "--states=PENDING,RUNNING,SUSPENDED"]
+    # What completes still has its cores, and so does what is being configured.
+    states = "PENDING,CONFIGURING,RUNNING,SUSPENDED,COMPLETING"
+    argv = ["squeue", "--noheader", "--array", "--all", f"--states={states}"]
     return [*argv, f"--partition={','.join(partitions)}", f"--format={QUEUE_FORMAT}"]
 
 

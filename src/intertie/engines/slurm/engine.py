@@ -22,6 +22,7 @@ from intertie.engines.slurm.batches import Batch
 from intertie.engines.slurm.clerk import Clerk, shim_script
 from intertie.engines.slurm.judging import HOLD_S, Verdict, judge
 from intertie.engines.slurm.launching import Launch
+from intertie.engines.slurm.lookout import Lookout
 from intertie.engines.slurm.parsing import Job
 from intertie.engines.slurm.rest_site import RestSite
 from intertie.engines.slurm.settings import SlurmSettings, read_table
@@ -30,7 +31,6 @@ from intertie.engines.slurm.tracks import Look, Track, claim_spec, id_of, write_
 from intertie.wire.sync import LeaseBody
 
 STEP_S = 0.1
-URGENT_S = 0.25
 WAIT_MINUTES = 60  # the job that `waits` asks about
 
 
@@ -44,9 +44,11 @@ class SlurmEngine:
         self.about = About(site, settings)
         self._shim = write_shim(self.root)
         self._tracks: dict[str, Track] = {}
-        self._look = Look()
-        self._lock, self._look_lock = threading.RLock(), threading.Lock()
+        self._lock = threading.RLock()
         self._woken = threading.Event()
+        self.lookout = Lookout(
+            self._jobs, settings.poll_s, self._is_asked, self._is_urgent, self._woken.set
+        )
         self.clerk = Clerk(
             self.root, site, self.look, self.tracks, lambda: self.about.array_max, self._script
         )
@@ -60,7 +62,10 @@ class SlurmEngine:
 
     def room(self) -> Room | None:
         names = self.about.partitions
-        rows, queue = self.site.nodes(names), self.site.queued(names)
+        # What guests hold is in it, and they come and go while the nodes are asked about.
+        before = self.site.queued(names)
+        rows = self.site.nodes(names)
+        queue = max(before, self.site.queued(names), key=supply.guests_cpus)
         return supply.room(rows, names, queue, own_jobs_first=self.settings.own_jobs_first)
 
     def waits(self) -> dict[str, int]:
@@ -124,12 +129,12 @@ class SlurmEngine:
             self._work()
 
     def observe(self) -> list[Observed]:
-        if self.clerk.broken:
-            raise RuntimeError("the clerk broke") from self.clerk.broken
-        self.clerk.begin()
+        for helper in (self.clerk, self.lookout):
+            if helper.broken:
+                raise RuntimeError("a thread of the engine broke") from helper.broken
+        self._begin()
         tracks = self.tracks()
-        is_asked = any(track.end is None and track.place for track in tracks)
-        look = self.look(False) if is_asked else Look()
+        look = self.lookout.newest() if self._is_asked() else Look()
         with self._lock:
             return [self._see(track, look) for track in tracks]
 
@@ -162,6 +167,7 @@ class SlurmEngine:
 
     def close(self) -> None:
         """Let go of the engine; what runs, runs on."""
+        self.lookout.end()
         self.clerk.end()
 
     def tracks(self) -> list[Track]:
@@ -177,45 +183,43 @@ class SlurmEngine:
                     folder = self.root / name
                     self._tracks[name] = Track(folder, found[1], int(found[2]), now_s)
             tracks = [self._tracks[name] for name in sorted(self._tracks)]
-            for track in tracks:
-                if track.end is None:
-                    track.refresh(now_s)
+            if self._has_news():
+                self._woken.set()  # whoever asked, the agent is to know
             return tracks
 
     def look(self, is_fresh: bool) -> Look:
         """Return our jobs as the site has them, not older than what may be asked of it."""
-        with self._look_lock:
-            due_s = self._look.taken_s + (URGENT_S if self._is_urgent() else self.settings.poll_s)
-            now_s = time.monotonic()
-            if is_fresh or not self._look.taken_s or now_s >= due_s:
-                jobs = self.site.own_jobs()
-                self._look = Look.of(now_s, [*jobs, *self._dropped(jobs)])
-            return self._look
+        return self.lookout.look(0.0 if is_fresh else self.settings.poll_s)
 
-    def _dropped(self, jobs: list[Job]) -> list[Job]:
-        """Return what the accounting has of jobs that the queue has let go of."""
+    def _jobs(self) -> list[Job]:
+        """Return our jobs; what the queue has let go of as the accounting has it."""
+        jobs = self.site.own_jobs()
         there = {(job.base, job.index) for job in jobs}
-        with self._lock:
-            open_ones = [track.place for track in self._tracks.values() if track.end is None]
+        open_ones = [track.place for track in self._open()]
         missing = [id_of(place) for place in open_ones if place and place not in there]
-        return self.site.accounted(missing) if missing and self.about.has_accounting else []
+        known = self.site.accounted(missing) if missing and self.about.has_accounting else []
+        return [*jobs, *known]
+
+    def _open(self) -> list[Track]:
+        """Return the attempts that have not had their last word."""
+        with self._lock:
+            return [track for track in self._tracks.values() if track.end is None]
+
+    def _is_asked(self) -> bool:
+        """Return whether the site has to say something: some attempt was handed to it."""
+        return any(track.place for track in self._open())
 
     def _is_urgent(self) -> bool:
         """Return whether an end waits for the site's own word."""
         now_s = time.monotonic()
-        with self._lock:
-            return any(
-                track.end is None and track.over_s is not None and now_s - track.over_s < HOLD_S
-                for track in self._tracks.values()
-            )
+        over_s = (track.over_s for track in self._open())
+        return any(each is not None and now_s - each < HOLD_S for each in over_s)
 
     def _has_news(self) -> bool:
         now_s = time.monotonic()
         with self._lock:
-            open_ones = [track for track in self._tracks.values() if track.end is None]
-            changed = [track for track in open_ones if track.refresh(now_s)]
-            is_due = now_s >= self._look.taken_s + self.settings.poll_s
-        return bool(changed) or (bool(open_ones) and (is_due or self._is_urgent()))
+            changed = [track for track in self._open() if track.refresh(now_s)]
+        return bool(changed)
 
     def _see(self, track: Track, look: Look) -> Observed:
         if track.end is not None:
@@ -244,8 +248,12 @@ class SlurmEngine:
         return shim_script(self.settings.python, self._shim, self.clerk.batches, batch, self.root)
 
     def _work(self) -> None:
-        self.clerk.begin()
+        self._begin()
         self.clerk.call()
+
+    def _begin(self) -> None:
+        self.clerk.begin()
+        self.lookout.begin()
 
 
 def _now_ms() -> int:

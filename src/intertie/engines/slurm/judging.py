@@ -98,6 +98,8 @@ def _ended(seen: Observed, view: View) -> Verdict:
     job = view.job
     is_told = job is not None and job.is_over
     is_final = is_told or view.over_s >= HOLD_S or not seen.started_at
+    if not is_final and seen.exit_code == 0 and seen.cause == "exited":
+        return Verdict(replace(seen, is_final=False))  # of that the site can only say how long
     if not is_final:
         return Verdict(replace(seen, state="running", cause="none", exit_code=None, signal=None))
     return Verdict(replace(seen, cause=_cause(seen, view)), "end")

@@ -12,7 +12,7 @@ from intertie.engines.slurm.supply import OURS
 
 Document = Mapping[str, Any]
 SPAN = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?(?::(?P<step>\d+))?$")
-QUEUED = ("PENDING", "RUNNING", "SUSPENDED")
+QUEUED = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING")
 
 
 def own_jobs(document: Document) -> list[Job]:

@@ -74,9 +74,9 @@ def room(
     With `own_jobs_first` what the site's own users wait for counts as taken too.
     """
     jobs = list(queue)
-    guests = [job for job in jobs if job.state != "PENDING" and is_ours(job)]
+    guests = _guests(jobs)
     up = [row for row in _each_once(rows, partitions) if row.is_up]
-    cpus = sum(row.cpus - row.cpus_used for row in up) + sum(job.cpus for job in guests)
+    cpus = sum(row.cpus - row.cpus_used for row in up) + guests_cpus(jobs)
     mib = sum(row.memory_mib - row.memory_used_mib for row in up)
     mib += sum(job.memory_mib for job in guests)
     devices = sum(row.devices - row.devices_used for row in up)
@@ -131,6 +131,15 @@ def is_idle(group: Group, rows: Iterable[NodeRow]) -> bool:
 def is_ours(job: Queued) -> bool:
     """Return whether a guest has it, not one of the site's own users."""
     return job.name.startswith(OURS)
+
+
+def guests_cpus(queue: Iterable[Queued]) -> int:
+    """Return how many cores guests hold."""
+    return sum(job.cpus for job in _guests(queue))
+
+
+def _guests(queue: Iterable[Queued]) -> list[Queued]:
+    return [job for job in queue if job.state != "PENDING" and is_ours(job)]
 
 
 def _waits_for_room(job: Queued) -> bool:
