@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,10 +44,15 @@ def kill(folder: Path) -> None:
     """Kill all of a server at once, and return when it is gone."""
     ends = time.monotonic() + PATIENCE_S
     while (pids := marked(folder)) and time.monotonic() < ends:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill_each(pids)
         time.sleep(0.05)
+
+
+def kill_each(pids: Iterable[int]) -> None:
+    """Kill processes, of which some may be gone."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _unmount(folder: Path) -> None:

@@ -187,8 +187,7 @@ class SlurmCluster(Server):
         for pid in keeper.marked(self.folder):
             with suppress(OSError):
                 if self._is_step(pid, node):
-                    for each in (*keeper.below(pid), pid):
-                        os.kill(each, signal.SIGKILL)
+                    keeper.kill_each({*keeper.below(pid), pid})
 
     def start_node(self, node: str) -> None:
         self.begin(node, ["slurmd", "-D", "-f", str(self.conf), "-N", node])
