@@ -118,7 +118,7 @@ class Server:
             for name, daemon in self.daemons.items():
                 assert daemon.poll() is None, f"{name} ended: {self.last_words(name)}"
             assert time.monotonic() < ends, f"never came: {what}"
-            time.sleep(0.05)
+            time.sleep(0.1)
         return found
 
     def last_words(self, name: str) -> str:
