@@ -21,6 +21,7 @@ PARTS: dict[str, tuple[str, str, Part]] = {
     "kubernetes": (figures.STARTS, "kubernetes", partial(parts.starts, "kubernetes")),
     "array": (figures.ARRAYS, "slurm", parts.arrays),
     "nodes": (figures.NODES, "slurm", parts.nodes),
+    "dag": (figures.DAG, "slurm", parts.dag),
 }
 
 
@@ -32,6 +33,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--tasks", type=_count, default=Sizes.tasks, help="tasks of an array")
     parser.add_argument("--arrays", type=_count, default=Sizes.arrays, help="arrays of each kind")
     parser.add_argument("--nodes", type=_count, default=Sizes.nodes, help="real slurmds")
+    parser.add_argument("--stage", type=_count, default=Sizes.stage_s, help="seconds of a stage")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser.parse_args(words)
 
@@ -40,7 +42,7 @@ def main(words: list[str]) -> int:
     """Print the table and its sentence; return 0."""
     told = parse(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all it started is ended too
-    sizes = Sizes(told.runs, told.tasks, told.arrays, told.nodes)
+    sizes = Sizes(told.runs, told.tasks, told.arrays, told.nodes, told.stage)
     found = run(sizes, told.only or list(PARTS))
     if told.json:
         print(json.dumps({"rows": as_json(found), "figure": figures.summary(found)}, indent=2))

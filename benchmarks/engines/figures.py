@@ -1,13 +1,14 @@
 """What is made of the measured durations: a table's rows, and the sentence that is quoted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.load.figures import Figure, percentile
 
-STARTS, ARRAYS, NODES = "Submit → running", "Short tasks", "Many nodes"
+STARTS, ARRAYS, NODES, DAG = "Submit → running", "Short tasks", "Many nodes", "Three stages"
 ADDED, RATIO, SKIPPED = "added by Intertie, median", "Intertie / native", "skipped"
+CRITICAL, CRITICAL_MOST = "total / critical path", 1.1
 AIM_MS = 500
 
 
@@ -45,6 +46,15 @@ def rates(
     yield Figure(part, engine, RATIO, rate["Intertie"] / rate["native"], "", "aim: at least 1")
 
 
+def stages(on: str, ran_s: Mapping[str, float], total_s: float) -> Iterator[Figure]:
+    """Yield each stage's own run time in seconds, the total, and it over their sum."""
+    for name, took_s in ran_s.items():
+        yield Figure(DAG, on, f"ran: {name}", took_s, "s")
+    yield Figure(DAG, on, "asked → last result here", total_s, "s")
+    note = f"aim: at most {CRITICAL_MOST}"
+    yield Figure(DAG, on, CRITICAL, total_s / sum(ran_s.values()), "", note)
+
+
 def summary(figures: Sequence[Figure]) -> str:
     """Return the sentence that is quoted: what was added at each engine, and the ratios."""
     said = [f"{each.on}: {each.value:+.0f} ms to a start" for each in figures if each.what == ADDED]
@@ -52,6 +62,11 @@ def summary(figures: Sequence[Figure]) -> str:
         f"{each.on}: {each.value:.2f} of the native rate ({each.part.lower()})"
         for each in figures
         if each.what == RATIO and each.part != STARTS
+    ]
+    said += [
+        f"{each.on}: {each.value:.3f} of the critical path"
+        for each in figures
+        if each.what == CRITICAL
     ]
     said += [f"{each.on} skipped: {each.note}" for each in figures if each.what == SKIPPED]
     return "; ".join(said) or "nothing was measured"

@@ -1,4 +1,4 @@
-"""The three parts of the table, each on clusters that are started for it and ended after it."""
+"""The parts of the table, each on clusters that are started for it and ended after it."""
 
 import os
 import random
@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,18 +16,21 @@ from benchmarks.engines.clusters import CLUSTERS, a_slurm, missing, now_s, run_a
 from benchmarks.engines.joined import Joined, joined
 from benchmarks.load.figures import Figure
 from intertie.wire.jobs import AttemptView
+from tests.servers.slurm import SlurmCluster
+from tests.support.stages import ANSWER, run, two_providers
 
 NODES, CPUS_A_NODE, HOLD_S = 100, 32, 5
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is asked for: jobs one after another, tasks of an array, arrays, nodes."""
+    """How much is asked for: jobs one after another, tasks of an array, arrays, nodes, seconds."""
 
     runs: int = 20
     tasks: int = 1000
     arrays: int = 2
     nodes: int = NODES
+    stage_s: int = 20
 
 
 def say(text: str) -> None:
@@ -112,6 +115,24 @@ def _filled(there: Joined, count: int, native_s: float) -> Iterator[Figure]:
     used = {attempt.site_node for task in tasks for attempt in task.attempts}
     yield from figures.rates(figures.NODES, "slurm", count, [native_s], [took_s])
     yield Figure(figures.NODES, "slurm", "nodes that ran a task", len(used), "")
+
+
+def dag(sizes: Sizes) -> Iterator[Figure]:
+    """Yield how long three stages over a host and a Slurm cluster take beside their own run times.
+
+    What one stage made is downloaded and goes up again as the next one's folder, in the total too.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(a_place())
+        cluster = stack.enter_context(SlurmCluster("beta", gpu_nodes=1, gpu="rtx3090:4"))
+        there = stack.enter_context(two_providers(cluster, "dag"))
+        say(f"  both have joined; load {_load()}")
+        run(there.client, folder / "first", 0)  # it also loads what later ones find loaded
+        graph = run(there.client, folder / "measured", sizes.stage_s)
+        assert graph.answer == ANSWER
+        say(f"  {graph.total_s:.1f} s; load {_load()}")
+        ran_s = {each.job.name: each.ran_s for each in graph.stages}
+        yield from figures.stages("host, slurm", ran_s, graph.total_s)
 
 
 def skipped(part: str, engine: str) -> Iterator[Figure]:

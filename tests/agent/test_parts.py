@@ -231,6 +231,9 @@ def test_a_no_names_its_reason() -> None:
     for guests in (Guests(("other",)), Guests(refused=(body.project,))):
         assert why_not(body, [], lent, ("sandbox",), guests) == "provider_does_not_admit"
     assert why_not(body, [body], lent, ("sandbox",), everyone) == "pool_full"
+    session = a_body("true", kind="session")
+    assert why_not(session, [], lent, ("sessions",), everyone) == ""
+    assert why_not(session, [], lent, ("sandbox",), everyone) == "no_sessions"
     held_back = Lent(1000, 1 << 30, is_reclaimed=True)
     assert why_not(body, [body], held_back, ("sandbox",), everyone) == "owner_reclaimed"
     leaving = Lent(1000, 1 << 30, is_draining=True)

@@ -1,5 +1,6 @@
 """A door whose store of blobs is away: it says so and is a door in everything else."""
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -33,7 +34,7 @@ def test_uploads_and_downloads_are_answered_503_and_nothing_acknowledged_is_lost
     kept = f"/blobs/{sha256(CONTENT).hexdigest()}"
     lost = f"/blobs/{sha256(b'later').hexdigest()}"
     assert project.http.put(kept, content=CONTENT).status_code == 201
-    swift.stop("proxy")
+    swift.end("proxy", signal.SIGKILL)
     try:
         span = {"Content-Range": "bytes 0-4/5"}
         answers = [

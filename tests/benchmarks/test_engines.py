@@ -46,6 +46,12 @@ def test_the_sentence_quotes_each_engine_and_says_what_was_skipped() -> None:
     assert figures.summary([]) == "nothing was measured"
 
 
+def test_a_graph_is_measured_against_the_sum_of_its_stages_own_times() -> None:
+    rows = list(figures.stages("host, slurm", {"one": 20.0, "two": 30.0}, 55.0))
+    assert [each.value for each in rows] == [20.0, 30.0, 55.0, pytest.approx(1.1)]
+    assert figures.summary(rows) == "host, slurm: 1.100 of the critical path"
+
+
 def test_a_program_without_output_has_no_instant() -> None:
     assert clusters.instant_of("12.34 56.78\n") == pytest.approx(12.34)
     with pytest.raises(ValueError, match="could not convert"):

@@ -1,6 +1,7 @@
 """The provider's commands as a person types them: what is wrong is said with its fix."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +37,29 @@ def test_a_check_says_all_that_it_looked_at_and_what_is_wrong(call: Call, tmp_pa
     assert not said["is_well"]
     for lang, word in (("en", "shut until"), ("zh-CN", "关闭至")):
         assert word in call("agent", "check", str(path), "--lang", lang).stdout
+
+
+@pytest.mark.parametrize(
+    ("lang", "limit", "sessions"),
+    [("en", "a limit on memory", "interactive sessions"), ("zh-CN", "内存限额", "交互会话")],
+)
+def test_a_check_says_in_words_what_is_not_enforced_and_not_offered(
+    call: Call, tmp_path: Path, lang: str, limit: str, sessions: str
+) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text(SETTINGS + "limits = false\n")
+    offering = " ".join(call("agent", "check", str(path), "--lang", lang).stdout.split())
+    assert limit in offering
+    assert sessions in offering
+    assert not re.search("memory_limit|cpu_limit|pids_limit|network_off", offering)
+    path.write_text(SETTINGS + "limits = false\nsessions = false\n")
+    found = call("agent", "check", str(path), "--lang", lang).stdout
+    assert sessions not in " ".join(found.split())
+    assert "sessions = false" in found
+    told = json.loads(call("agent", "check", str(path), "--json").stdout)
+    assert "sessions" not in told["facts"]["abilities"]
+    path.write_text(SETTINGS + 'sessions = "never"\n')
+    assert "sessions" in call("agent", "check", str(path)).stdout
 
 
 def test_a_check_of_wrong_settings_names_the_field(call: Call, tmp_path: Path) -> None:

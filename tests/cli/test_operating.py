@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, update
 
+from intertie.agent import enrolling
+from intertie.agent.settings import AgentSettings
 from intertie.catalogue.texts import keys
+from intertie.cli import roles
 from intertie.cli.main import COMMANDS
 from intertie.control.decider import Decider
 from intertie.store import tables
@@ -82,6 +86,22 @@ def test_the_doctor_says_when_no_database_answers(call: Call, tmp_path: Path) ->
     served = call("serve", *place)
     assert served.exit_code == 6
     assert "s3cret" not in served.output
+
+
+def test_a_door_is_told_where_agents_reach_it(
+    call: Call, place: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERTIE_DOOR_URL", "")
+    heard: list[str] = []
+    monkeypatch.setattr(roles, "serve", lambda *_: heard.append(os.environ["INTERTIE_DOOR_URL"]))
+    assert call("init", *place).exit_code == 0
+    refused = call("serve", *place, "--door-url", "door-1:8421")
+    assert refused.exit_code == 2
+    assert "https://host:port" in refused.output
+    assert call("serve", *place, "--door-url", "https://door-1:8421").exit_code == 0
+    monkeypatch.setenv("INTERTIE_DOOR_URL", "https://door-2:8422")
+    assert call("serve", *place).exit_code == 0
+    assert heard == ["https://door-1:8421", "https://door-2:8422"]
 
 
 def test_a_process_of_another_version_refuses_to_start(
@@ -183,3 +203,13 @@ def _no_leader(url: str) -> None:
     with engine.begin() as connection:
         connection.execute(update(tables.leadership).values(until_at=0))
     engine.dispose()
+
+
+def test_the_unit_that_a_join_writes_treats_groups_and_jobs_as_the_shipped_one(
+    tmp_path: Path,
+) -> None:
+    own, shipped = (configparser.RawConfigParser(strict=False) for _ in range(2))
+    own.read_string(enrolling.unit(AgentSettings("https://n", tmp_path, "lab")))
+    shipped.read(ROOT / "deploy" / "systemd" / "intertie-agent@.service")
+    for key in ("Delegate", "KillMode"):
+        assert own["Service"][key] == shipped["Service"][key]

@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from intertie.cli.embedded import EmbeddedNetwork
+from intertie.cli.listening import Listening
 from intertie.client import Intertie
 from tests.support.live import wait_until
 
@@ -52,12 +54,10 @@ class Console:
         return page
 
 
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium here: scripts/system-packages.sh chromium")
-    folder: Path = tmp_path_factory.mktemp("console")
-    with EmbeddedNetwork(folder / "network") as network:
+@contextmanager
+def a_console(folder: Path, listening: Listening | None = None) -> Iterator[Console]:
+    """A network with two projects, and a provider whose agent has joined."""
+    with EmbeddedNetwork(folder / "network", listening=listening) as network:
         console = Console(network)
         operator = console.client("operator")
         for name in ("alpha", "beta"):
@@ -71,20 +71,21 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
         console.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def a_browser(*flags: str) -> Iterator[Browser]:
+    """A real browser; skips where there is none."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium here: scripts/system-packages.sh chromium")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Return what opens a page; at the end nothing may have come from elsewhere or gone wrong."""
+@contextmanager
+def opened(browser: Browser, *own: str) -> Iterator[Callable[..., Page]]:
+    """Give what opens a page; at the end nothing may have gone wrong or elsewhere than to `own`."""
     contexts: list[BrowserContext] = []
     faults: list[str] = []
     addresses: set[str] = set()
@@ -99,11 +100,31 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: faults.append(f"a dialog: {dialog.message}"))
         page.on("request", lambda request: addresses.add(request.url))
+        page.on("websocket", lambda socket: addresses.add(socket.url))
         return page
 
     yield open_one
     for context in contexts:
         context.close()
     assert faults == []
-    elsewhere = {url for url in addresses if not url.startswith(("http://127.0.0.1:", "data:"))}
-    assert elsewhere == set()
+    assert {url for url in addresses if not url.startswith((*own, "data:"))} == set()
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium here: scripts/system-packages.sh chromium")
+    with a_console(tmp_path_factory.mktemp("console")) as console:
+        yield console
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with a_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    with opened(browser, "http://127.0.0.1:", "ws://127.0.0.1:") as open_one:
+        yield open_one

@@ -103,6 +103,8 @@ def test_offers_are_shown_with_price_score_and_units(console: Console, open_page
     expect(offer).to_contain_text("(measured)")
     expect(offer).to_contain_text("(unverified)")
     expect(page.locator(".console-chart canvas")).to_have_count(2)
+    for table in page.locator(".console-table .q-table__middle").all():
+        assert table.evaluate("it => it.scrollWidth <= it.clientWidth"), "nothing is cut off"
 
 
 def test_a_finished_job_shows_its_log_its_receipt_and_its_files(

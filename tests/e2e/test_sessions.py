@@ -13,9 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
-from intertie.client import IntertieError, NotFound
+from intertie.cli.embedded import EmbeddedNetwork
+from intertie.client import IntertieError, NotFound, Refused
 from intertie.client.sessions import Forward, NotThere, SessionOver, session_spec, wait_until_open
-from tests.support.live import River
+from tests.support.live import River, wait_until
 from tests.support.terminals import Command, Screen
 
 LIGHT = {"cpus": 0.2, "memory": "128MiB", "disk": "100MiB"}
@@ -313,3 +314,17 @@ def _peaks(river: River) -> dict[str, int]:
         [peak] = re.findall(r"VmHWM:\s+(\d+) kB", status)
         found[name] = int(peak) << 10
     return found
+
+
+def test_an_owner_who_offers_no_sessions_gets_none(tmp_path: Path) -> None:
+    with EmbeddedNetwork(tmp_path / "network") as network:
+        operator = network.client()
+        network.keep_token("group", operator.create_project("group", trial=10).token)
+        token = operator.create_provider("lab").enrol_token
+        network.add_agent("desk", {"enrol_token": token, "lent_cpus": 1, "sessions": False})
+        wait_until(lambda: any(offer.score for offer in operator.offers()), network)
+        [offer] = operator.offers()
+        assert "sessions" not in offer.abilities
+        client = network.client("group")
+        with pytest.raises(Refused, match="The pool desk offers no sessions"):
+            client.submit(session_spec({"resources": LIGHT, "time_limit": "1m"}, 60))

@@ -1,77 +1,19 @@
 """One job over real clusters of four kinds: two Slurm clusters, Ray, Kubernetes, and a host."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from intertie.agent.settings import Raw, with_keys
-from intertie.cli.embedded import EmbeddedNetwork
-from intertie.client import Intertie
 from tests.servers import kubernetes, ray, slurm
 from tests.servers.kubernetes import IMAGE, kubernetes_cluster
 from tests.servers.ray import ray_cluster
 from tests.servers.slurm import SlurmCluster, slurm_alpha, slurm_beta
+from tests.support.federation import PATIENCE_S, Federation, a_federation
 from tests.support.live import wait_until
 
 __all__ = ["kubernetes_cluster", "ray_cluster", "slurm_alpha", "slurm_beta"]
-PATIENCE_S = 240.0
-
-
-@dataclass
-class Federation:
-    """A network, whoever asks, and the providers that have joined it."""
-
-    network: EmbeddedNetwork
-    client: Intertie
-    operator: Intertie
-    folder: Path
-    providers: list[str] = field(default_factory=list)
-
-    def join(self, name: str, engine: str, price: str, cpus: int, **table: Any) -> None:
-        """Let a pool join through its real engine, and wait until it offers something."""
-        provider = self.operator.create_provider(name)
-        place = self.folder / name  # what the cluster's nodes see
-        place.mkdir(mode=0o755)
-        keys: dict[str, object] = {
-            "engine": engine,
-            "folder": str(place),
-            "pool": name,
-            "enrol_token": provider.enrol_token,
-            "price": price,
-            "lent_cpus": cpus,
-            "grace": 2,
-        }
-        path = self.network.agent_folder(name) / "agent.toml"
-        path.parent.mkdir(parents=True)
-        text = with_keys("", keys)
-        path.write_text(with_keys(text, _written(table), engine) if table else text)
-        self.network.start_agent(name)
-        wait_until(lambda: self._is_offering(name), self.network, PATIENCE_S)
-        self.providers.append(name)
-
-    def _is_offering(self, name: str) -> bool:
-        agent = self.network.agents[name]
-        assert agent.exit_code() is None, agent.tail()
-        return any(offer.provider == name and offer.score for offer in self.operator.offers())
-
-
-def _written(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a table's values as TOML has them; tables below it stand on one line."""
-    return {key: Raw(_inline(value)) for key, value in table.items()}
-
-
-def _inline(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_inline(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_inline(each) for each in value) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str | Path) else str(value)
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +23,7 @@ def federation(
     """Everybody who can be had on this machine; at least the two Slurm clusters and the host."""
     with ExitStack() as stack:
         folder = slurm_alpha.shared / "federation"
-        folder.mkdir(mode=0o755)
-        network = stack.enter_context(EmbeddedNetwork(folder / "network"))
-        operator = network.client()
-        network.keep_token("group", operator.create_project("group", trial=100).token)
-        there = Federation(network, network.client("group"), operator, folder)
+        there = stack.enter_context(a_federation(folder))
         there.join("desk", "host", "0.30", 2)
         for cluster, price, cpus in ((slurm_alpha, "0.40", 6), (slurm_beta, "0.10", 3)):
             there.join(cluster.name, "slurm", price, cpus, conf=cluster.conf, poll_s=1)

@@ -6,6 +6,7 @@ later; or the line is cut for a while.
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -74,6 +75,7 @@ class Proxy:
 
     async def _close(self) -> None:
         self._server.close()
+        self._cut_until = math.inf  # whoever misses being cancelled ends at its next look
         for task in list(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)

@@ -3,37 +3,33 @@
     with KubernetesCluster() as cluster: ...
 
 Wants the programs that scripts/kubernetes/build.sh builds, Debian's etcd-server, containerd, runc,
-containernetworking-plugins and busybox, and root. Every daemon has a session of its own, writes
-into the cluster's folder, and is ended by its own process number.
+containernetworking-plugins and busybox, and root.
 """
 
 import json
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import yaml
 
 from tests.servers.container_images import write_image
+from tests.servers.daemons import Server, free_ports
 
-T = TypeVar("T")
 BUILT = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 INSTALLED = ("etcd", "containerd", "ctr", "runc", "busybox", "openssl")
 PLUGINS = Path("/usr/lib/cni")
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
 IMAGE, PAUSE = "localhost/busybox:1", "localhost/pause:1"
-DEADLINE_S = 90.0
 IDLE_NODES = ("idle-1", "idle-2")
 PORTS = ("api", "etcd", "peer", "controllers", "scheduler", "kubelet", "health")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -47,6 +43,7 @@ state = "{folder}/containerd/state"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause}"
   restrict_oom_score_adj = true
+  netns_mounts_under_state_dir = true
   disable_apparmor = true
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
@@ -81,31 +78,21 @@ def missing() -> str:
     return ""
 
 
-class KubernetesCluster:
+class KubernetesCluster(Server):
     """A control plane and one real node, which is this machine. `volume` is what pods may mount."""
 
+    deadline_s = 90.0
+
     def __init__(self) -> None:
-        self.folder = Path(mkdtemp(prefix="intertie-kubernetes-"))
+        super().__init__(Path(mkdtemp(prefix="intertie-kubernetes-")))
         self.folder.chmod(0o755)  # pods are no root, and mount what is below
         self.id = secrets.token_hex(3)
         self.bridge = f"itk{self.id}"
         self.node = socket.gethostname().split(".")[0].lower()
-        self.ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.volume = self.folder / "volume"
         self.kubeconfig = self.folder / "admin.kubeconfig"
         self.token = secrets.token_hex(16)
-        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
-
-    def __enter__(self) -> "KubernetesCluster":
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start everything; return when the node is ready and the agent's account is there."""
@@ -119,17 +106,6 @@ class KubernetesCluster:
         self.apply(MANIFESTS / "agent.yaml")
         self.lend_room()
         self.until(self.is_node_ready, "the node to be ready")
-
-    def stop(self) -> None:
-        """End everything that was started here, and remove what it left."""
-        with suppress(OSError, RuntimeError):
-            for name in ("jobs", "pods"):
-                self.kubectl("delete", name, "--all", "-n", "intertie", "--wait=false")
-        for name in ("kubelet", "scheduler", "controllers", "api", "etcd"):
-            self.end(name)
-        self._end_containers()
-        self.end("containerd")
-        self._clean_up()
 
     # Daemons, one by one: a fault is to end one, and its end is to start it again.
 
@@ -238,18 +214,6 @@ class KubernetesCluster:
             "--event-qps=0",
         )
 
-    def end(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
-        """End one daemon, with everything in its session."""
-        daemon = self.daemons.pop(name, None)
-        if daemon is None:
-            return
-        daemon.send_signal(number)
-        try:
-            daemon.wait(10)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait(10)
-
     # What a site does.
 
     def kubectl(self, *words: str, stdin: str = "") -> str:
@@ -332,20 +296,10 @@ class KubernetesCluster:
         argv = ["curl", "-fsSk", "-m", "2", url]
         return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
-    def until(self, holds: Callable[[], T], what: str) -> T:
-        """Return what holds, when it does."""
-        deadline = time.monotonic() + DEADLINE_S
-        while not (found := holds()):
-            dead = [name for name, each in self.daemons.items() if each.poll() is not None]
-            assert not dead, f"{dead} ended: {self._last_words(dead[0])}"
-            assert time.monotonic() < deadline, f"never came: {what}"
-            time.sleep(0.1)
-        return found
-
     # How it is laid out, and removed.
 
     def _lay_out(self) -> None:
-        for name in ("certs", "cni", "log", "volume", "kubelet"):
+        for name in ("certs", "cni", "volume", "kubelet"):
             (self.folder / name).mkdir(mode=0o755)
         certs = self.folder / "certs"
         key, public = str(certs / "sa.key"), str(certs / "sa.pub")
@@ -365,8 +319,11 @@ class KubernetesCluster:
         (self.folder / "cni" / "10-jobs.conflist").write_text(
             json.dumps({"cniVersion": "0.4.0", "name": self.bridge, "plugins": [plugin]})
         )
+        self.undo("ip", "link", "del", self.bridge)
         for each in _hierarchies():
-            (each / f"intertie-{self.id}").mkdir(exist_ok=True)
+            group = each / f"intertie-{self.id}"
+            group.mkdir(exist_ok=True)
+            self.undo("find", str(group), "-depth", "-type", "d", "-exec", "rmdir", "{}", ";")
         self._copy_cpuset()
 
     def _copy_cpuset(self) -> None:
@@ -394,45 +351,11 @@ class KubernetesCluster:
         path.chmod(0o600)
 
     def _spawn(self, name: str, *argv: str) -> None:
-        with (self.folder / "log" / f"{name}.log").open("ab") as log:
-            self.daemons[name] = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd=self.folder,
-            )
-
-    def _last_words(self, name: str) -> str:
-        return (self.folder / "log" / f"{name}.log").read_text(errors="replace")[-2000:]
+        self.begin(name, list(argv))
 
     def _ctr(self, *words: str) -> bool:
         argv = ["ctr", f"--address={self.folder}/containerd.sock", "-n", "k8s.io", *words]
         return subprocess.run(argv, capture_output=True, check=False).returncode == 0
-
-    def _end_containers(self) -> None:
-        """End the shims of our own containerd, each with its container."""
-        sock = f"{self.folder}/containerd.sock".encode()
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):
-                words = path.read_bytes().split(b"\0")
-                if b"containerd-shim" in words[0] and sock in words:
-                    for child in _children(int(path.parent.name)):
-                        os.kill(child, signal.SIGKILL)
-                    os.kill(int(path.parent.name), signal.SIGKILL)
-
-    def _clean_up(self) -> None:
-        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for mount in sorted(mounts, reverse=True):
-            if mount.startswith(f"{self.folder}/"):
-                subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "del", self.bridge], check=False, capture_output=True)
-        for each in _hierarchies():
-            for group, _, _ in os.walk(each / f"intertie-{self.id}", topdown=False):
-                with suppress(OSError):
-                    Path(group).rmdir()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 _PAUSE = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
@@ -443,23 +366,6 @@ def _hierarchies() -> list[Path]:
     if (CGROUPS / "cgroup.controllers").exists():
         return [CGROUPS]
     return [path for path in CGROUPS.iterdir() if path.is_dir() and not path.is_symlink()]
-
-
-def _children(pid: int) -> list[int]:
-    with suppress(OSError):
-        told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return [int(word) for word in told.split()]
-    return []
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture(scope="session")

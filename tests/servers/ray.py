@@ -2,23 +2,18 @@
 
 import os
 import secrets
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
+from tests.servers.daemons import Server, free_ports
+
 VERSION = "2.60.0"
-UP_WITHIN_S = 120.0
 PORTS = (
     "port",
     "dashboard-port",
@@ -32,20 +27,23 @@ PORTS = (
 )
 
 
-class RayCluster:
+class RayCluster(Server):
     """One head that is its only node: 8 cores, 4 GPUs that are none, 8 of a custom resource.
 
     `patience_s` is how long it lets a job wait for room before it fails the job.
     """
 
+    deadline_s = 120.0
+
     def __init__(self, home: Path, folder: Path, patience_s: int = 900) -> None:
-        self.home, self.folder, self.patience_s = home, folder, patience_s
+        super().__init__(folder)
+        self.home, self.patience_s = home, patience_s
         self.token = secrets.token_hex(20)
+        self.environment = self._environment()
         self.token_file = folder / "token"
         self.token_file.write_text(self.token)
-        self.ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.url = f"http://127.0.0.1:{self.ports['dashboard-port']}"
-        self._head: psutil.Process
 
     def start(self) -> None:
         """Start the head and wait until it takes jobs."""
@@ -55,26 +53,12 @@ class RayCluster:
         argv += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
         argv += ["--num-cpus=8", "--num-gpus=4", '--resources={"nv_a100": 8}']
         argv += [f"--object-store-memory={100 << 20}", f"--temp-dir={self.folder / 'tmp'}"]
-        with (self.folder / "ray.log").open("ab") as log:
-            head = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=self._environment(),
-            )
-        head.returncode = 0  # it is looked after by its number, from now on
-        self._head = psutil.Process(head.pid)
-        self._wait_until_up()
-
-    def stop(self) -> None:
-        """End the head and what it started, as a shutdown does."""
-        _end(self._head, signal.SIGTERM)
+        self.begin("head", argv)
+        self.until(self._is_up, "Ray takes jobs")
 
     def kill_head(self) -> None:
         """Kill the head with all of its processes at once, as a power cut does."""
-        _end(self._head, signal.SIGKILL)
+        self.kill_all()
 
     def restart_head(self) -> None:
         """Kill the head and start it again: it knows no job that it was given before."""
@@ -103,36 +87,12 @@ class RayCluster:
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         }
 
-    def _wait_until_up(self) -> None:
-        deadline = time.monotonic() + UP_WITHIN_S
-        while not self._is_up():
-            assert self._head.status() != psutil.STATUS_ZOMBIE, self._log()
-            assert time.monotonic() < deadline, f"Ray was not up in time: {self._log()}"
-            time.sleep(0.2)
-
     def _is_up(self) -> bool:
         """Return whether it takes jobs, knows its own node, and counts what is used."""
         told, nodes = self.ask("/api/cluster_status"), self.ask("/api/v0/nodes")
         is_counting = bool(told and told["data"]["clusterStatus"])
         is_there = bool(nodes and nodes["data"]["result"]["result"])
         return is_counting and is_there and self.ask("/api/jobs/") is not None
-
-    def _log(self) -> str:
-        return (self.folder / "ray.log").read_text(errors="replace")[-2000:]
-
-
-def _end(node: psutil.Process, number: signal.Signals) -> None:
-    """End one node: by SIGTERM it ends what it started; else each of its processes is killed."""
-    with suppress(psutil.NoSuchProcess):
-        family = [node, *node.children(recursive=True)]
-        for each in family if number == signal.SIGKILL else family[:1]:
-            with suppress(psutil.NoSuchProcess):
-                each.send_signal(number)
-        _, alive = psutil.wait_procs(family, timeout=30)
-        for each in alive:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
-        psutil.wait_procs(alive, timeout=30)
 
 
 @pytest.fixture(scope="session")
@@ -148,25 +108,11 @@ def a_ray_cluster(patience_s: int = 900) -> Iterator[RayCluster]:
     home = ray_home()
     if not (home / "complete").exists():
         pytest.skip(f"no Ray {VERSION} here: run scripts/ray/build.sh")
-    folder = Path(mkdtemp(prefix="ray-"))  # a socket's path is short
-    cluster = RayCluster(home, folder, patience_s)
-    cluster.start()
-    try:
+    with RayCluster(home, Path(mkdtemp(prefix="ray-")), patience_s) as cluster:  # short: a socket
         yield cluster
-    finally:
-        cluster.stop()
-        rmtree(folder, ignore_errors=True)
 
 
 def ray_home() -> Path:
     """Return where the virtual environment is, or would be."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "intertie" / f"ray-{VERSION}"
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        wires = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for wire in wires:
-            wire.bind(("127.0.0.1", 0))
-        return [wire.getsockname()[1] for wire in wires]

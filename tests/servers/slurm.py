@@ -3,8 +3,7 @@
     with SlurmCluster("alpha", folder, gpu_nodes=2, gpu="a100:8", cpu_nodes=2) as cluster: ...
 
 Wants Debian's slurmctld, slurmd, slurm-client and munge, and root: `slurmd` starts jobs as
-whoever submitted them. Every daemon stays in the foreground of a session of its own and is ended
-by its own process number.
+whoever submitted them.
 """
 
 import os
@@ -13,19 +12,19 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from types import MappingProxyType
 
 import pytest
+
+from tests.servers import keeper
+from tests.servers.daemons import Server, free_ports
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
 WITH_ACCOUNTING = (*PROGRAMS, "slurmdbd", "mariadbd")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-DEADLINE_S = 40.0
 
 CONFIGURATION = """
 ClusterName={name}
@@ -107,7 +106,7 @@ def missing(programs: Sequence[str] = PROGRAMS) -> str:
     )
 
 
-class SlurmCluster:
+class SlurmCluster(Server):
     """One cluster: munged, slurmctld, and a slurmd for each node."""
 
     def __init__(
@@ -130,26 +129,14 @@ class SlurmCluster:
         """
         self.name, self.gpu, self.spool_bytes = name, gpu, spool_bytes
         self.node_timeout_s, self.job_age_s, self.has_dbd = node_timeout_s, job_age_s, dbd
-        self.folder = Path(mkdtemp(prefix=f"intertie-slurm-{name}-"))
+        super().__init__(Path(mkdtemp(prefix=f"intertie-slurm-{name}-")))
         self.shared = self.folder / "shared"  # what nodes and login host both see
         self.gpu_nodes = [f"{name}-gpu{number}" for number in range(1, gpu_nodes + 1)]
         self.cpu_nodes = [f"{name}-cpu{number}" for number in range(1, cpu_nodes + 1)]
         self.nodes = [*self.gpu_nodes, *self.cpu_nodes]
         self.conf = self.folder / "etc" / "slurm.conf"
         self.environment = {"PATH": PATH, "LANG": "C.UTF-8", "SLURM_CONF": str(self.conf)}
-        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._lay_out()
-
-    def __enter__(self) -> "SlurmCluster":
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start everything, and return when every node is idle."""
@@ -161,25 +148,14 @@ class SlurmCluster:
             self.start_node(node)
         self.until_idle(self.nodes)
 
-    def stop(self) -> None:
-        """End everything that was started here, jobs included, and remove the folder."""
-        with suppress(subprocess.SubprocessError):
-            self.run("scancel", "--quiet", "--partition=main,spot", timeout_s=5)
-        for name in reversed(list(self.daemons)):
-            self._end(name, signal.SIGKILL)
-        self._kill_steps()
-        if self.spool_bytes:
-            subprocess.run(["umount", "--lazy", str(self.folder / "spool")], check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     # Faults, and what undoes them.
 
     def kill_controller(self) -> None:
-        self._end("slurmctld", signal.SIGKILL)
+        self.end("slurmctld", signal.SIGKILL)
 
     def start_controller(self) -> None:
-        self._begin("slurmctld", ["slurmctld", "-D", "-f", str(self.conf)])
-        self._until(self._answers, "slurmctld answers")
+        self.begin("slurmctld", ["slurmctld", "-D", "-f", str(self.conf)])
+        self.until(self._answers, "slurmctld answers")
 
     def start_accounting(self) -> None:
         """Start the database and slurmdbd, and make this cluster known to them."""
@@ -193,25 +169,28 @@ class SlurmCluster:
         port = [f"--port={self.database_port}", "--bind-address=127.0.0.1"]
         small = ["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2"]
         (self.folder / "run").chmod(0o1777)
-        self._begin("mariadbd", ["mariadbd", *plain, f"--socket={socket_path}", *port, *small])
+        self.begin("mariadbd", ["mariadbd", *plain, f"--socket={socket_path}", *port, *small])
         grant = "grant all on *.* to slurm@'{}' identified by 'slurm'"
         grants = ";".join(grant.format(host) for host in ("127.0.0.1", "localhost"))
         ask = ["mariadb", "--no-defaults", f"--socket={socket_path}", "-uroot", "-e", grants]
-        self._until(lambda: self._does(*ask), "the database answers")
-        self._begin("slurmdbd", ["slurmdbd", "-D"])
-        self._until(lambda: self._does("sacctmgr", "-n", "list", "cluster"), "slurmdbd answers")
+        self.until(lambda: self._does(*ask), "the database answers")
+        self.begin("slurmdbd", ["slurmdbd", "-D"])
+        self.until(lambda: self._does("sacctmgr", "-n", "list", "cluster"), "slurmdbd answers")
 
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon; its jobs run on, as if only its link were cut."""
-        self._end(node, signal.SIGKILL)
+        self.end(node, signal.SIGKILL)
 
     def kill_machine(self, node: str) -> None:
         """Kill a node's daemon and all that runs on it, as if its power were cut."""
         self.kill_node(node)
-        self._kill_steps(node)
+        for pid in keeper.marked(self.folder):
+            with suppress(OSError):
+                if self._is_step(pid, node):
+                    keeper.kill_each({*keeper.below(pid), pid})
 
     def start_node(self, node: str) -> None:
-        self._begin(node, ["slurmd", "-D", "-f", str(self.conf), "-N", node])
+        self.begin(node, ["slurmd", "-D", "-f", str(self.conf), "-N", node])
 
     def drain(self, node: str) -> None:
         self.run("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
@@ -220,15 +199,15 @@ class SlurmCluster:
         self.run("scontrol", "update", f"nodename={node}", "state=resume")
 
     def stop_munge(self) -> None:
-        self._end("munged", signal.SIGTERM)
+        self.end("munged", signal.SIGTERM)
 
     def start_munge(self) -> None:
         run, etc, log = (self.folder / name for name in ("run", "etc", "log"))
         argv = ["munged", "--foreground", "--force", f"--key-file={etc}/munge.key"]
         argv += [f"--socket={run}/munge.sock", f"--pid-file={run}/munged.pid"]
         argv += [f"--log-file={log}/munged.log", f"--seed-file={run}/munge.seed"]
-        self._begin("munged", argv)
-        self._until((run / "munge.sock").exists, "munged listens")
+        self.begin("munged", argv)
+        self.until((run / "munge.sock").exists, "munged listens")
 
     def fill_spool(self) -> None:
         """Leave no byte of the spool; only of a cluster that was given a spool of its own."""
@@ -273,11 +252,11 @@ class SlurmCluster:
             rows = self.run("sinfo", "-h", "-N", "-p", "main", "-t", "idle", "-o", "%N")
             return wanted <= set(rows.split())
 
-        self._until(are_idle, f"{nodes} idle")
+        self.until(are_idle, f"{nodes} idle")
 
     def _lay_out(self) -> None:
         self.folder.chmod(0o755)
-        for name in ("etc", "run", "log", "spool", "shared", "dev"):
+        for name in ("etc", "run", "spool", "shared", "dev"):
             (self.folder / name).mkdir(mode=0o755)
         self.shared.chmod(0o1777)
         if self.spool_bytes:
@@ -329,49 +308,13 @@ class SlurmCluster:
         last = int(count) - 1
         return f"NodeName={node} Name=gpu Type={kind} File={folder}/nvidia[0-{last}]\n"
 
-    def _begin(
-        self,
-        name: str,
-        argv: list[str],
-        told: Mapping[str, str] = MappingProxyType({}),
-        user: str = "",
-    ) -> None:
-        own = {"user": user, "group": "nogroup", "extra_groups": []} if user else {}
-        with (self.folder / "log" / f"{name}.out").open("ab") as log:
-            self.daemons[name] = subprocess.Popen(
-                argv,
-                env=self.environment | told,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **own,
-            )
-
-    def _end(self, name: str, number: signal.Signals) -> None:
-        daemon = self.daemons.pop(name, None)
-        if daemon is not None:
-            daemon.send_signal(number)
-            daemon.wait(DEADLINE_S)
-
-    def _kill_steps(self, node: str = "") -> None:
-        """Kill this cluster's steps, or those of one node, and what runs under them."""
-        for pid in _pids():
-            with suppress(OSError):
-                if self._is_step(pid, node):
-                    for below in [*_below(pid), pid]:
-                        with suppress(ProcessLookupError):
-                            os.kill(below, signal.SIGKILL)
-
     def _is_step(self, pid: int, node: str) -> bool:
-        """A step has its cluster in its environment, and holds the log of its node open."""
+        """A step holds the log of its node open."""
         about = Path(f"/proc/{pid}")
         if b"slurmstepd" not in (about / "cmdline").read_bytes():
             return False
-        if f"SLURM_CONF={self.conf}\0".encode() not in (about / "environ").read_bytes():
-            return False
         log = str(self.folder / "log" / f"slurmd.{node}.log")
-        return not node or log in [str(path.readlink()) for path in (about / "fd").iterdir()]
+        return log in [str(path.readlink()) for path in (about / "fd").iterdir()]
 
     def _accounting(self, host: str) -> str:
         """Return what slurm.conf says of accounting; slurmdbd's own file lies beside it."""
@@ -396,40 +339,6 @@ class SlurmCluster:
         with suppress(subprocess.SubprocessError):
             return "UP" in self.run("scontrol", "ping", timeout_s=5)
         return False
-
-    def _until(self, holds: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + DEADLINE_S
-        while not holds():
-            for name, daemon in self.daemons.items():
-                assert daemon.poll() is None, f"{name}: {self._last_words(name)}"
-            assert time.monotonic() < until, f"never came: {what}"
-            time.sleep(0.05)
-
-    def _last_words(self, name: str) -> str:
-        return (self.folder / "log" / f"{name}.out").read_text()[-1000:]
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in held]
-    finally:
-        for each in held:
-            each.close()
-
-
-def _pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _below(root: int) -> list[int]:
-    found = []
-    for path in Path(f"/proc/{root}/task").glob("*/children"):
-        for child in map(int, path.read_text().split()):
-            found += [child, *_below(child)]
-    return found
 
 
 @pytest.fixture(scope="session")

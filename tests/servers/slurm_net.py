@@ -36,11 +36,6 @@ class NetCluster(SlurmCluster):
         self._make_network()
         super().start()
 
-    def stop(self) -> None:
-        super().stop()
-        for name in ("", *self.nodes):
-            _ip("netns", "del", self._namespace(name), check=False)
-
     def cut(self, node: str) -> None:
         """Cut a node's link; what runs there runs on."""
         _ip("-n", self._namespace(), "link", "set", self._port(node), "down")
@@ -57,20 +52,24 @@ class NetCluster(SlurmCluster):
 
     def _make_network(self) -> None:
         home = self._namespace()
-        _ip("netns", "add", home)
+        self._add(home)
         _ip("-n", home, "link", "add", "br0", "type", "bridge")
         _ip("-n", home, "addr", "add", f"{NETWORK}.1/24", "dev", "br0")
         for device in ("lo", "br0"):
             _ip("-n", home, "link", "set", device, "up")
         for number, node in enumerate(self.nodes):
             there, port = self._namespace(node), self._port(node)
-            _ip("netns", "add", there)
+            self._add(there)
             peer = ("peer", "name", "eth0", "netns", there)
             _ip("link", "add", port, "netns", home, "type", "veth", *peer)
             _ip("-n", home, "link", "set", port, "master", "br0", "up")
             _ip("-n", there, "addr", "add", f"{NETWORK}.{number + 11}/24", "dev", "eth0")
             for device in ("lo", "eth0"):
                 _ip("-n", there, "link", "set", device, "up")
+
+    def _add(self, namespace: str) -> None:
+        _ip("netns", "add", namespace)
+        self.undo("ip", "netns", "del", namespace)
 
     def _write_configuration(self) -> None:
         super()._write_configuration()
@@ -92,10 +91,10 @@ class NetCluster(SlurmCluster):
             path.chmod(0o755)
         return str(folder)
 
-    def _begin(self, name: str, argv: list[str], *more: Any, **known: Any) -> None:
+    def begin(self, name: str, argv: list[str], *more: Any, **known: Any) -> None:
         there = self._namespace(name if name in self.nodes else "")
-        super()._begin(name, ["ip", "netns", "exec", there, *argv], *more, **known)
+        super().begin(name, ["ip", "netns", "exec", there, *argv], *more, **known)
 
 
-def _ip(*words: str, check: bool = True) -> None:
-    subprocess.run(["ip", *words], check=check, capture_output=True)
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)

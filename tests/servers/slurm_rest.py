@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.servers import slurm
-from tests.servers.slurm import SlurmCluster, free_ports
+from tests.servers.daemons import free_ports
+from tests.servers.slurm import SlurmCluster
 
 PLUGIN = "*/slurm-wlm/auth_jwt.so"
 CONFIGURATION = """
@@ -50,11 +51,11 @@ class RestCluster(SlurmCluster):
         """Start slurmrestd as somebody else: it refuses root's rights, and SlurmUser's."""
         argv = ["slurmrestd", "-f", str(self.conf), "-a", "rest_auth/jwt", "-s", "openapi/v0.0.38"]
         told = {"SLURM_JWT": "daemon"}  # else it takes nobody's token
-        self._begin("slurmrestd", [*argv, f"127.0.0.1:{self.rest_port}"], told, user="nobody")
-        self._until(self._listens, "slurmrestd listens")
+        self.begin("slurmrestd", [*argv, f"127.0.0.1:{self.rest_port}"], told, user="nobody")
+        self.until(self._listens, "slurmrestd listens")
 
     def kill_rest(self) -> None:
-        self._end("slurmrestd", signal.SIGKILL)
+        self.end("slurmrestd", signal.SIGKILL)
 
     def token(self, user: str = "root", lifespan_s: int = 7200) -> str:
         """Return a token for a user, as the site's people would issue it."""

@@ -4,11 +4,9 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,9 @@ import pytest
 
 from intertie.store.artefacts import open_bucket
 from intertie.store.s3 import Bucket
+from tests.servers.daemons import Server, free_ports
 
 VERSION = "2.38.3"
-UP_WITHIN_S = 90.0
 KEY, SECRET = "test:tester", "testing"
 PARTS = ("account", "container", "object", "proxy")
 PIPELINE = "catch_errors gatekeeper healthcheck cache bulk s3api tempauth slo"
@@ -43,46 +41,38 @@ user_test_tester = {SECRET} .admin
 """
 
 
-class Swift:
+class Swift(Server):
     """Swift's four servers and memcached, each by its own number."""
 
+    deadline_s = 90.0
+
     def __init__(self, home: Path, folder: Path) -> None:
-        self.home, self.folder = home, folder
+        super().__init__(folder)
+        self.home = home
         names = (*PARTS, "memcached")
-        self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.url = f"http://127.0.0.1:{self.ports['proxy']}"
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-        for name in ("dev/d1", "log"):
-            (folder / name).mkdir(parents=True)
+        (folder / "dev" / "d1").mkdir(parents=True)
         self._configure()
 
     def start(self) -> None:
         """Start everything that does not run, and wait until requests are answered."""
         port = str(self.ports["memcached"])
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        self._launch("memcached", ["memcached", *user, "-l", "127.0.0.1", "-p", port, "-m", "32"])
+        wanted = {"memcached": ["memcached", *user, "-l", "127.0.0.1", "-p", port, "-m", "32"]}
         for part in PARTS:
             program = str(self.home / "bin" / f"swift-{part}-server")
-            self._launch(part, [program, str(self.folder / f"{part}.conf")])
-        deadline = time.monotonic() + UP_WITHIN_S
-        while not self._is_up():
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.1)
-
-    def stop(self, *names: str) -> None:
-        """Kill all of it, or the parts that are named: nobody answers then."""
-        for name in names or tuple(self._running):
-            process = self._running.pop(name)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            wanted[part] = [program, str(self.folder / f"{part}.conf")]
+        for name in wanted.keys() - self.daemons.keys():
+            self.begin(name, wanted[name])
+        self.until(self._is_up, "Swift answers")
 
     def freeze(self) -> None:
         """Let the front hang: it takes connections and answers nothing."""
-        os.killpg(self._running["proxy"].pid, signal.SIGSTOP)
+        os.killpg(self.daemons["proxy"].pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        os.killpg(self._running["proxy"].pid, signal.SIGCONT)
+        os.killpg(self.daemons["proxy"].pid, signal.SIGCONT)
 
     def bucket(self) -> Bucket:
         """Return a new bucket, below a prefix of it."""
@@ -92,25 +82,7 @@ class Swift:
         bucket._client.create_bucket(Bucket=name)
         return bucket
 
-    def log(self) -> str:
-        logs = sorted((self.folder / "log").iterdir())
-        return "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in logs)
-
-    def _launch(self, name: str, argv: list[str]) -> None:
-        if name in self._running:
-            return
-        with (self.folder / "log" / name).open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
     def _is_up(self) -> bool:
-        for name, process in self._running.items():
-            assert process.poll() is None, f"{name} ended: {self.log()}"
         with suppress(httpx.HTTPError), httpx.Client(trust_env=False, timeout=10) as http:
             front = http.get(f"{self.url}/healthcheck").is_success
             return front and http.get(f"{self.url}/auth/v1.0", headers=_auth()).is_success
@@ -152,12 +124,8 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
         told: dict[str, Any] = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
         for name, value in told.items():
             patch.setenv(name, value)
-        server = Swift(home, tmp_path_factory.mktemp("swift"))
-        try:
-            server.start()
+        with Swift(home, tmp_path_factory.mktemp("swift")) as server:
             yield server
-        finally:
-            server.stop()
 
 
 def swift_home() -> Path:
@@ -174,11 +142,3 @@ def _own_name() -> str:
     import pwd
 
     return pwd.getpwuid(os.geteuid()).pw_name
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        wires = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for wire in wires:
-            wire.bind(("127.0.0.1", 0))
-        return [wire.getsockname()[1] for wire in wires]

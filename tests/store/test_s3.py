@@ -1,6 +1,7 @@
 """Blobs in a bucket of a real server: nothing acknowledged is lost, nothing wrong is shown."""
 
 import os
+import signal
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -194,7 +195,7 @@ def test_a_store_that_is_away_says_so_and_has_everything_when_it_is_back(
     sha = put(blobs, content)
     send(blobs, later, 0, 1500)
     upload = blobs.piece(sha_of(later), OWNER, 1500)
-    swift.stop("proxy")
+    swift.end("proxy", signal.SIGKILL)
     try:
         for ask in (
             lambda: blobs.size(sha),

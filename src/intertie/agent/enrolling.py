@@ -59,7 +59,7 @@ def check_engine(settings: AgentSettings) -> EngineFacts:
     """Return what the engine has; SettingsError or EngineUnavailable say what it lacks."""
     engine = joining.open_engine(settings)
     try:
-        return engine.facts()
+        return joining.offered(settings, engine.facts())
     finally:
         engine.close()
 
@@ -82,6 +82,7 @@ def unit(settings: AgentSettings) -> str:
     path = shlex.quote(str(settings.folder / FILE))
     return (
         "[Unit]\nDescription=Intertie agent\nAfter=network-online.target\n\n"
-        f"[Service]\nExecStart={command} {path}\nRestart=on-failure\nKillMode=process\n\n"
+        f"[Service]\nExecStart={command} {path}\nRestart=on-failure\nKillMode=process\n"
+        "Delegate=yes\n\n"
         "[Install]\nWantedBy=default.target\n"
     )

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import intertie
@@ -14,7 +15,7 @@ from intertie.agent.owner import Lent
 from intertie.agent.settings import SCORE, AgentSettings, SettingsError
 from intertie.engines import registry
 from intertie.engines.host import engine as host
-from intertie.engines.protocol import Engine, EngineFacts
+from intertie.engines.protocol import SESSIONS, Engine, EngineFacts
 from intertie.engines.registry import EngineSettings
 from intertie.model.parties import Score
 from intertie.model.plain import to_plain
@@ -51,6 +52,12 @@ def open_engine(settings: AgentSettings) -> Engine:
         raise SettingsError(f"[{settings.engine}] {error}") from error
     except ImportError as error:
         raise SettingsError(f"engine: {settings.engine!r} cannot be loaded: {error}") from error
+
+
+def offered(settings: AgentSettings, facts: EngineFacts) -> EngineFacts:
+    """Return what an engine has, without what its owner does not offer."""
+    kept = (word for word in facts.abilities if settings.has_sessions or word != SESSIONS)
+    return replace(facts, abilities=tuple(kept))
 
 
 def lent_terms(settings: AgentSettings, facts: EngineFacts) -> Lent:

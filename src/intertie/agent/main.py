@@ -322,7 +322,7 @@ def _opened(settings: AgentSettings) -> tuple[Steady, EngineFacts]:
     for tries in count():
         try:
             engine = Steady(joining.open_engine(settings), rest_factor)
-            return engine, engine.facts()
+            return engine, joining.offered(settings, engine.facts())
         except EngineUnavailable as error:
             if tries % 20 == 0:
                 event("engine away", engine=settings.engine, reason=error)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from intertie.agent.book import Record
 from intertie.agent.owner import Lent, Reclaim
+from intertie.agent.sessions import KIND
 from intertie.agent.windows import Windows
-from intertie.engines.protocol import Room
+from intertie.engines.protocol import SESSIONS, Room
 from intertie.wire.sync import LeaseBody
 
 SHUT = Reclaim(cpus_milli=0, memory_bytes=0)
@@ -72,6 +73,8 @@ def why_not(
     """Return the code of the reason why a lease is declined; nothing if it is admitted."""
     if not set(body.requires) <= set(abilities):
         return "not_enforced"
+    if body.kind == KIND and SESSIONS not in abilities:
+        return "no_sessions"
     if not guests.admit(body.project):
         return "provider_does_not_admit"
     if lent.is_draining:

@@ -59,6 +59,7 @@ class AgentSettings:
     benchmark: str = "cached"
     is_sandboxed: bool = True
     is_limited: bool = True
+    has_sessions: bool = True
     engine: str = "host"
     table: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
@@ -119,6 +120,7 @@ class SettingsFile(Message):
     score: Annotated[Score, Field(le=1000 * SCORE)] = 0
     sandbox: bool = True
     limits: bool = True
+    sessions: bool = True
 
     @model_validator(mode="after")
     def _agrees(self) -> "SettingsFile":
@@ -155,6 +157,7 @@ class SettingsFile(Message):
             benchmark=self.benchmark,
             is_sandboxed=self.sandbox,
             is_limited=self.limits,
+            has_sessions=self.sessions,
             engine=self.engine,
             table=table,
             fingerprint=self.fingerprint,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,10 +40,12 @@ def check(
         return exits.DONE
     from intertie.cli.checking import check as look
     from intertie.cli.render.agent import facts_view
+    from intertie.cli.render.base import abilities_in_words
     from intertie.cli.render.health import health_table
 
     words = {word: session.text(f"cli.agent.{word}") for word in ("always", "everyone")}
-    found = look(settings, words | {"but": session.text("cli.agent.but", **_AS_THEY_STAND)})
+    words["but"] = session.text("cli.agent.but", **_AS_THEY_STAND)
+    found = look(settings, words, partial(abilities_in_words, lang=session.lang))
     if session.as_json:
         print(json.dumps(found.plain(), indent=2, ensure_ascii=False))
     else:

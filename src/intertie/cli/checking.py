@@ -1,7 +1,7 @@
 """What `intertie agent check` looks at: what a pool would offer now, and what is in the way."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -16,12 +16,13 @@ from intertie.agent.owner import Lent
 from intertie.agent.settings import SCORE, AgentSettings, SettingsError, read_settings
 from intertie.cli.doctor import Finding, Word
 from intertie.client.pinning import trust, why_not_trusted
-from intertie.engines.protocol import EngineFacts, EngineUnavailable, Room
+from intertie.engines.protocol import SESSIONS, EngineFacts, EngineUnavailable, Room
 from intertie.model.units import MILLI
 
 SKEW_MS_MOST = 5_000
 PATIENCE_S = 10.0
 Spoken = dict[str, str]
+InWords = Callable[[Sequence[str]], str]
 
 
 @dataclass
@@ -41,10 +42,11 @@ class Checked:
         return {"is_well": self.is_well} | asdict(self)
 
 
-def check(path: Path, spoken: Spoken) -> Checked:
+def check(path: Path, spoken: Spoken, in_words: InWords) -> Checked:
     """Look at a pool by its settings file, changing nothing.
 
-    `spoken` has the words for always, everyone and but in the reader's language.
+    `spoken` has the words for always, everyone and but in the reader's language; `in_words` says
+    abilities in it.
     """
     checked = Checked()
     try:
@@ -53,7 +55,7 @@ def check(path: Path, spoken: Spoken) -> Checked:
         checked.findings.append(Finding("agent_settings", "bad", {"reason": str(error)}))
         return checked
     checked.findings.append(Finding("agent_settings", "ok", {"path": str(path)}))
-    checked.findings += _engine(settings, checked)
+    checked.findings += _engine(settings, checked, in_words)
     checked.findings += [_window(settings, spoken), _guests(settings, spoken), _score(settings)]
     checked.findings += _network(settings)
     agent = enrolling.joined(settings.folder)
@@ -61,17 +63,18 @@ def check(path: Path, spoken: Spoken) -> Checked:
     return checked
 
 
-def _engine(settings: AgentSettings, checked: Checked) -> Iterator[Finding]:
+def _engine(settings: AgentSettings, checked: Checked, in_words: InWords) -> Iterator[Finding]:
     try:
         engine = joining.open_engine(settings)
         try:
-            checked.facts, room = engine.facts(), engine.room()
+            facts, room = engine.facts(), engine.room()
         finally:
             engine.close()
     except (SettingsError, EngineUnavailable) as error:
         yield Finding("agent_engine", "bad", {"engine": settings.engine, "reason": str(error)})
         return
-    nodes = checked.facts.nodes
+    checked.facts = joining.offered(settings, facts)
+    nodes = facts.nodes
     sums = {
         "engine": settings.engine,
         "nodes": sum(node.machine_count for node in nodes),
@@ -81,8 +84,10 @@ def _engine(settings: AgentSettings, checked: Checked) -> Iterator[Finding]:
     yield Finding("agent_engine", "ok", sums)
     checked.lent = _lent(settings, checked.facts, room)
     yield _lent_finding(checked.lent)
-    missing = ", ".join(checked.facts.not_enforced)
+    missing = in_words(facts.not_enforced)
     yield Finding("agent_limits", "warn" if missing else "ok", {"what": missing})
+    if SESSIONS in facts.abilities:
+        yield Finding("agent_sessions", "ok" if settings.has_sessions else "warn")
 
 
 def _lent(settings: AgentSettings, facts: EngineFacts, room: Room | None) -> Lent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -108,6 +109,12 @@ def serve(
     is_insecure: InsecureOption = False,
     artefacts: ArtefactsOption = "",
     endpoint: EndpointOption = "",
+    door_url: Annotated[
+        str,
+        typer.Option(
+            "--door-url", help="cli.option.door_url", metavar="URL", envvar="INTERTIE_DOOR_URL"
+        ),
+    ] = "",
     level: LevelOption = Level.info,
 ) -> None:
     """Run a door until it is told to end. Any number of them share a database and a folder."""
@@ -115,6 +122,11 @@ def serve(
 
     place = _ready(session, data, database)
     told(artefacts, endpoint)
+    if door_url and not door_url.startswith(("http://", "https://")):
+        raise _wrong(session.text("cli.join.address", address=door_url))
+    os.environ["INTERTIE_DOOR_URL"] = (
+        door_url  # as of the artefacts, the door hears by its environment
+    )
     files = Tls(is_self_signed, chain, key, is_insecure).files(session, place.data, host)
     listening = Listening(port, host, has_console, notice, *files)
     tell_join(session, "cli.up.join", listening.url, "TOKEN", listening.fingerprint)

@@ -30,6 +30,8 @@ def build(frame: Frame) -> None:
     charts = ui.element("div").classes("console-charts")
     section(say("network.offers"), say("network.offers_note"))
     offers = Table(_offer_columns(frame.speech), say("network.no_offers"))
+    section(say("network.abilities"))
+    abilities = Table(_ability_columns(frame.speech), say("network.no_offers"))
     section(say("network.pools"))
     pools = Table(_pool_columns(frame.speech), say("network.no_pools"))
     earned = ui.column().classes("w-full")
@@ -37,6 +39,7 @@ def build(frame: Frame) -> None:
     def show(found: Found) -> None:
         offered, providers = found
         offers.show([_offer_row(offer, frame.speech) for offer in offered])
+        abilities.show([_ability_row(offer, frame.speech) for offer in offered])
         pools.show([_pool_row(p, pool, frame.speech) for p in providers for pool in p.pools])
         charts.clear()
         with charts:
@@ -67,6 +70,14 @@ def _offer_columns(speech: Speech) -> list[Column]:
         Column("region", say("column.region")),
         Column("device", say("column.device_class")),
         Column("grace", say("column.grace_s"), is_number=True),
+    ]
+
+
+def _ability_columns(speech: Speech) -> list[Column]:
+    say = speech.say
+    return [
+        Column("provider", say("column.provider")),
+        Column("pool", say("column.pool")),
         Column("abilities", say("column.abilities"), is_wrapped=True),
         Column("not_enforced", say("column.not_enforced"), is_wrapped=True),
         Column("software", say("column.software"), is_wrapped=True),
@@ -91,6 +102,13 @@ def _offer_row(offer: OfferView, speech: Speech) -> Row:
         "region": offer.region or DASH,
         "device": offer.device_class or speech.say("network.cpu_core"),
         "grace": by_number(offer.grace_s, str(offer.grace_s)),
+    }
+
+
+def _ability_row(offer: OfferView, speech: Speech) -> Row:
+    return {
+        "provider": offer.provider,
+        "pool": offer.pool,
         "abilities": speech.words("ability", offer.abilities),
         "not_enforced": speech.words("ability", offer.not_enforced),
         "software": speech.say("list.comma").join(

@@ -46,6 +46,7 @@ def mount(
         session_middleware_kwargs={
             "session_cookie": f"intertie_{urlsplit(api_url).port or 0}",
             "same_site": "lax",
+            "https_only": urlsplit(api_url).scheme == "https",
             "max_age": 14 * 86_400,
         },
         show_welcome_message=False,

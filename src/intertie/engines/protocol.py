@@ -7,6 +7,8 @@ from typing import Protocol
 from intertie.model.parties import NodeFacts, Stack
 from intertie.wire.sync import LeaseBody
 
+SESSIONS = "sessions"  # the ability to run them
+
 
 class EngineUnavailable(Exception):
     """The engine did not answer. Nothing was decided by it; try again later."""

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from intertie.client import SpecError, from_sbatch
@@ -64,6 +64,8 @@ def test_options_in_any_syntax_on_any_lines_are_read_alike(
 
 
 @given(st.text(max_size=200))
+@example("\x1f")
+@example("\xa0")
 def test_whatever_follows_sbatch_is_read_or_named_as_wrong(text: str) -> None:
     line = re.sub(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029\0]", " ", text)
     notes = Notes()

@@ -10,36 +10,69 @@ from typing import Any
 from intertie.engines.protocol import EngineUnavailable, Observed
 from intertie.engines.registry import EngineSettings
 from intertie.engines.slurm.engine import SlurmEngine, open_engine
-from intertie.wire.sync import LeaseBody
 from tests.engines import hosting
 from tests.servers.slurm import SlurmCluster
+from tests.servers.slurm_rest import RestCluster
 
 DEADLINE_S = 90.0
 LEASE = hosting.LEASE
+GPU: dict[str, Any] = {"device_class": "a100", "device_count": 2}
 a_body = hosting.a_body
-
-
-def a_script(text: str, **known: Any) -> LeaseBody:
-    """A small job that runs a shell script."""
-    return a_body(script=text, **known)
 
 
 @contextmanager
 def an_engine(
     cluster: SlurmCluster, folder: Path | None = None, **table: Any
 ) -> Iterator[SlurmEngine]:
-    """An engine on a cluster; what it started is over afterwards."""
-    settings = EngineSettings(
-        folder or Path(mkdtemp(dir=cluster.shared)) / "pool",
-        grace_s=2,
-        table={"conf": str(cluster.conf), "partitions": ["main"], "poll_s": 0.5} | table,
-    )
-    engine = open_engine(settings)
-    engine.site.runner.environment["PATH"] = cluster.environment["PATH"]
+    """An engine on a cluster, by its commands."""
+    with _opened(cluster, folder, {"conf": str(cluster.conf)} | table) as engine:
+        engine.site.runner.environment["PATH"] = cluster.environment["PATH"]
+        yield engine
+
+
+@contextmanager
+def over_rest(
+    cluster: RestCluster, folder: Path | None = None, token_file: Path | None = None
+) -> Iterator[SlurmEngine]:
+    """An engine that has the address and a token, and none of the site's commands."""
+    table = {"rest": cluster.url, "token_file": str(token_file or cluster.token_file)}
+    with _opened(cluster, folder, table) as engine:
+        yield engine
+
+
+@contextmanager
+def _opened(
+    cluster: SlurmCluster, folder: Path | None, table: dict[str, Any]
+) -> Iterator[SlurmEngine]:
+    folder = folder or Path(mkdtemp(dir=cluster.shared)) / "pool"
+    known = {"partitions": ["main"], "poll_s": 0.5}
+    engine = open_engine(EngineSettings(folder, grace_s=2, table=known | table))
     try:
         yield engine
     finally:
         engine.close()
+
+
+def start(engine: SlurmEngine, script: str, token: int = 1, **known: Any) -> None:
+    """Start an attempt that runs a script."""
+    engine.start(LEASE, token, a_body(script=script, **known))
+
+
+def running(engine: SlurmEngine, script: str, **known: Any) -> Observed:
+    """Start one, and return what is seen of it when it runs."""
+    start(engine, script, **known)
+    return until_state(engine, "running")
+
+
+def ended(engine: SlurmEngine, script: str, **known: Any) -> Observed:
+    """Start one, and return what is seen of it when it is over."""
+    start(engine, script, **known)
+    return until_state(engine, "over")
+
+
+def work(engine: SlurmEngine) -> Path:
+    """Return the working folder of the attempt."""
+    return engine.folder(LEASE, 1) / "work"
 
 
 def see(engine: SlurmEngine, token: int = 1) -> Observed | None:

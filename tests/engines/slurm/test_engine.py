@@ -18,18 +18,20 @@ from intertie.engines.slurm.engine import SlurmEngine
 from intertie.model.units import MIB
 from tests.engines.slurm.slurming import (
     COUNTING,
+    GPU,
     LEASE,
-    a_script,
     active,
     an_engine,
     count,
+    ended,
+    running,
     see,
+    start,
     until,
     until_state,
+    work,
 )
 from tests.servers.slurm import WITH_ACCOUNTING, SlurmCluster, missing
-
-GPU = {"device_class": "a100", "device_count": 2}
 
 
 @pytest.fixture
@@ -53,9 +55,8 @@ def test_partitions_by_like_nodes_are_groups_with_device_classes(engine: SlurmEn
 
 def test_the_site_gives_devices_and_the_job_sees_which(engine: SlurmEngine) -> None:
     script = 'echo "$CUDA_VISIBLE_DEVICES" > seen; echo "$SLURM_JOB_PARTITION" >> seen'
-    engine.start(LEASE, 1, a_script(script, **GPU))
-    seen = until_state(engine, "over")
-    words = (engine.folder(LEASE, 1) / "work" / "seen").read_text().split()
+    seen = ended(engine, script, **GPU)
+    words = (work(engine) / "seen").read_text().split()
     assert len(words[0].split(",")) == 2
     assert words[1] == "main"
     assert seen.node.startswith("alpha-gpu")
@@ -66,7 +67,7 @@ def test_starts_that_come_together_are_one_array(
 ) -> None:
     engine.facts()
     for token in range(20):
-        engine.start(LEASE, token, a_script(COUNTING))
+        start(engine, COUNTING, token=token)
     for token in range(20):
         until_state(engine, "over", token)
         assert count(engine, token) == 1
@@ -75,11 +76,11 @@ def test_starts_that_come_together_are_one_array(
 
 def test_what_does_not_fit_any_node_is_refused_with_the_sizes(engine: SlurmEngine) -> None:
     with pytest.raises(ValueError, match="9 devices a100"):
-        engine.start(LEASE, 1, a_script("true", device_class="a100", device_count=9))
+        start(engine, "true", device_class="a100", device_count=9)
     with pytest.raises(ValueError, match="1024000 MiB"):
-        engine.start(LEASE, 1, a_script("true", memory_bytes=1_024_000 * MIB))
+        start(engine, "true", memory_bytes=1_024_000 * MIB)
     with pytest.raises(ValueError, match="environment: '1BAD'"):
-        engine.start(LEASE, 1, a_script("true", environment={"1BAD": "x"}))
+        start(engine, "true", environment={"1BAD": "x"})
 
 
 def test_own_users_come_first_and_a_waiting_task_shows_when_it_would_start(
@@ -90,7 +91,7 @@ def test_own_users_come_first_and_a_waiting_task_shows_when_it_would_start(
         slurm_alpha.submit("--gres=gpu:a100:8", "--time=30")
     until(engine, lambda: len(slurm_alpha.jobs()) >= 2, "own jobs")
     until(engine, lambda: (room := engine.room()) and room.device_count == 0, "no room")
-    engine.start(LEASE, 1, a_script("true", **GPU))
+    start(engine, "true", **GPU)
     seen = until(engine, lambda: (s := see(engine)) and s.expected_start_at and s, "a start")
     assert (seen.state, seen.detail) == ("pending", "Resources")
     assert 0 < until(engine, lambda: engine.waits().get("main-a100"), "a wait") <= 1860
@@ -101,7 +102,7 @@ def test_a_withdrawn_start_leaves_nothing_in_the_queue(
 ) -> None:
     for _ in range(2):
         slurm_alpha.submit("--gres=gpu:a100:8", "--time=30")
-    engine.start(LEASE, 1, a_script(COUNTING, **GPU))
+    start(engine, COUNTING, **GPU)
     until(engine, lambda: active(slurm_alpha), "it to wait")
     engine.stop(LEASE, 1, "cancelled", 0)
     assert until_state(engine, "over").cause == "cancelled"
@@ -119,8 +120,7 @@ def test_a_lost_answer_is_looked_up_and_not_repeated(
         raise EngineUnavailable("the answer was lost")
 
     monkeypatch.setattr(engine.site, "submit", submit_and_lose)
-    engine.start(LEASE, 1, a_script(f"{COUNTING}sleep 4"))
-    assert until_state(engine, "over").exit_code == 0
+    assert ended(engine, f"{COUNTING}sleep 4").exit_code == 0
     until(engine, lambda: engine.clerk.batches.load()[0].job, "its number")
     assert (len(tries), count(engine)) == (1, 1)
 
@@ -134,7 +134,7 @@ def test_a_start_that_an_earlier_agent_did_not_hand_over_is_handed_over(
     folder = Path(mkdtemp(dir=slurm_alpha.shared)) / "pool"
     with an_engine(slurm_alpha, folder) as earlier:
         monkeypatch.setattr(earlier.site, "submit", never)
-        earlier.start(LEASE, 1, a_script(COUNTING))
+        start(earlier, COUNTING)
         until(earlier, earlier.clerk.batches.load, "the manifest")
     with an_engine(slurm_alpha, folder) as later:
         assert until_state(later, "over").exit_code == 0
@@ -142,8 +142,7 @@ def test_a_start_that_an_earlier_agent_did_not_hand_over_is_handed_over(
 
 
 def test_a_second_execution_by_the_site_runs_nothing_and_is_told(engine: SlurmEngine) -> None:
-    engine.start(LEASE, 1, a_script(f"{COUNTING}sleep 4"))
-    until_state(engine, "running")
+    running(engine, f"{COUNTING}sleep 4")
     [batch] = engine.clerk.batches.load()
     again = subprocess.run(["/bin/sh", "-c", engine._script(batch)], check=False, timeout=60)
     assert again.returncode == 0
@@ -156,8 +155,7 @@ def test_a_python_that_nodes_do_not_have_is_a_failed_start_with_its_words(
     slurm_alpha: SlurmCluster,
 ) -> None:
     with an_engine(slurm_alpha, python="/no/such/python3") as engine:
-        engine.start(LEASE, 1, a_script("true"))
-        seen = until_state(engine, "over")
+        seen = ended(engine, "true")
         assert seen.cause == "start_failed"
         assert "/no/such/python3" in seen.detail
 
@@ -168,8 +166,7 @@ def test_the_accounting_is_the_second_meter_of_what_the_queue_has_dropped() -> N
     with SlurmCluster("delta", cpu_nodes=1, dbd=True, job_age_s=2) as cluster:
         folder = Path(mkdtemp(dir=cluster.shared)) / "pool"
         with an_engine(cluster, folder) as engine:
-            engine.start(LEASE, 1, a_script("sleep 2"))
-            until_state(engine, "running")
+            running(engine, "sleep 2")
         with an_engine(cluster, folder) as later:
             until(later, lambda: not cluster.jobs(), "the queue to drop it")
             until(later, lambda: "COMPLETED" in cluster.run("sacct", "-n", "-X"), "the accounting")
@@ -198,8 +195,7 @@ def test_an_ordinary_user_of_the_site_suffices(slurm_alpha: SlurmCluster) -> Non
             os.setgid(65_534)
             os.setuid(65_534)
             with an_engine(slurm_alpha, folder / "pool") as engine:
-                engine.start(LEASE, 1, a_script("id -u > who"))
-                code = 0 if until_state(engine, "over").exit_code == 0 else 2
+                code = 0 if ended(engine, "id -u > who").exit_code == 0 else 2
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -11,13 +11,16 @@ from tests.engines.hosting import is_running
 from tests.engines.slurm.slurming import (
     COUNTING,
     LEASE,
-    a_script,
     active,
     an_engine,
     count,
+    ended,
+    running,
     see,
+    start,
     until,
     until_state,
+    work,
 )
 from tests.servers.slurm import SlurmCluster, missing
 
@@ -37,8 +40,7 @@ def test_a_controller_killed_just_after_a_start_runs_the_program_once(
     cluster: SlurmCluster,
 ) -> None:
     with an_engine(cluster) as engine:
-        engine.start(LEASE, 1, a_script(f"{COUNTING}sleep 8"))
-        until_state(engine, "running")
+        running(engine, f"{COUNTING}sleep 8")
         cluster.kill_controller()
         with pytest.raises(EngineUnavailable):
             until(engine, lambda: engine.look(True) is None, "the controller to be missed")
@@ -56,7 +58,7 @@ def test_a_start_while_the_controller_is_away_is_made_when_it_is_back(
     with an_engine(cluster) as engine:
         engine.facts()
         cluster.kill_controller()
-        engine.start(LEASE, 1, a_script(COUNTING))
+        start(engine, COUNTING)
         assert [seen.state for seen in engine.observe()] == ["pending"]
         cluster.start_controller()
         assert until_state(engine, "over").exit_code == 0
@@ -65,8 +67,7 @@ def test_a_start_while_the_controller_is_away_is_made_when_it_is_back(
 
 def test_a_machine_that_dies_loses_its_attempt(cluster: SlurmCluster) -> None:
     with an_engine(cluster) as engine:
-        engine.start(LEASE, 1, a_script(f"{COUNTING}sleep 300"))
-        until_state(engine, "running")
+        running(engine, f"{COUNTING}sleep 300")
         until(engine, lambda: count(engine) == 1, "the program to be up")
         cluster.kill_machine("gamma-cpu1")
         seen = until_state(engine, "over")
@@ -82,8 +83,7 @@ def test_a_program_that_runs_on_after_its_node_was_given_up_is_stopped(
     """The fencing problem: the site believes the node dead, and may give its work to another."""
     with an_engine(cluster) as engine:
         seconds = 1_000_000 + os.getpid()  # no other sleep on this machine is as long
-        engine.start(LEASE, 1, a_script(f"sleep {seconds}"))
-        until_state(engine, "running")
+        running(engine, f"sleep {seconds}")
         cluster.kill_node("gamma-cpu1")
         seen = until_state(engine, "over")
         assert seen.cause == "lost"
@@ -92,10 +92,9 @@ def test_a_program_that_runs_on_after_its_node_was_given_up_is_stopped(
 
 def test_a_drained_node_ends_what_it_has_and_takes_no_more(cluster: SlurmCluster) -> None:
     with an_engine(cluster) as engine:
-        engine.start(LEASE, 1, a_script("sleep 3"))
-        until_state(engine, "running")
+        running(engine, "sleep 3")
         cluster.drain("gamma-cpu1")
-        engine.start(LEASE, 2, a_script("true"))
+        start(engine, "true", token=2)
         assert until_state(engine, "over").exit_code == 0
         waiting = until_state(engine, "pending", 2)
         assert until(engine, lambda: (see(engine, 2) or waiting).detail, "a reason")
@@ -108,8 +107,7 @@ def test_a_drained_node_ends_what_it_has_and_takes_no_more(cluster: SlurmCluster
 
 def test_without_munge_nothing_is_known_and_nothing_changes(cluster: SlurmCluster) -> None:
     with an_engine(cluster) as engine:
-        engine.start(LEASE, 1, a_script(f"{COUNTING}sleep 2"))
-        until_state(engine, "running")
+        running(engine, f"{COUNTING}sleep 2")
         cluster.stop_munge()
         for _ in range(2):
             with pytest.raises(EngineUnavailable, match=r"(?i)munge"):
@@ -124,8 +122,7 @@ def test_without_munge_nothing_is_known_and_nothing_changes(cluster: SlurmCluste
 def test_a_full_spool_refuses_the_start_and_says_why(cluster: SlurmCluster) -> None:
     with an_engine(cluster) as engine:
         cluster.fill_spool()
-        engine.start(LEASE, 1, a_script(COUNTING))
-        seen = until_state(engine, "over")
+        seen = ended(engine, COUNTING)
         assert seen.cause == "start_failed"
         assert seen.detail
         assert count(engine) == 0
@@ -134,20 +131,20 @@ def test_a_full_spool_refuses_the_start_and_says_why(cluster: SlurmCluster) -> N
 
 def test_what_the_site_takes_back_saves_and_is_told_as_reclaimed(cluster: SlurmCluster) -> None:
     with an_engine(cluster, partitions=["spot"]) as engine:
-        engine.start(LEASE, 1, a_script(SAVE_ON_TERM))
-        work = engine.folder(LEASE, 1) / "work"
-        until(engine, (work / "up").exists, "the program to be up")
+        start(engine, SAVE_ON_TERM)
+        place = work(engine)
+        until(engine, (place / "up").exists, "the program to be up")
         cluster.submit("--partition=main", "--cpus-per-task=32")
         seen = until_state(engine, "over")
         assert seen.cause == "reclaimed"
-        assert (work / "saved").exists()
+        assert (place / "saved").exists()
         assert active(cluster) == []
 
 
 def test_what_the_sites_own_people_cancel_is_told_as_reclaimed(cluster: SlurmCluster) -> None:
     with an_engine(cluster) as engine:
         cluster.submit("--cpus-per-task=32")
-        engine.start(LEASE, 1, a_script(SAVE_ON_TERM))
+        start(engine, SAVE_ON_TERM)
         until(engine, lambda: active(cluster), "the job to wait")
         cluster.run("scancel", active(cluster)[0].split()[0])
         seen = until_state(engine, "over")
@@ -156,8 +153,7 @@ def test_what_the_sites_own_people_cancel_is_told_as_reclaimed(cluster: SlurmClu
 
 def test_a_grace_is_kept_by_the_site_even_if_the_shim_hangs(cluster: SlurmCluster) -> None:
     with an_engine(cluster) as engine:
-        engine.start(LEASE, 1, a_script("kill -STOP $PPID; sleep 300"))
-        until_state(engine, "running")
+        running(engine, "kill -STOP $PPID; sleep 300")
         engine.stop(LEASE, 1, "cancelled", 1)
         seen = until_state(engine, "over")
         assert seen.cause == "cancelled"

@@ -9,12 +9,13 @@ import pytest
 from tests.engines.slurm.slurming import (
     COUNTING,
     LEASE,
-    a_script,
     active,
     an_engine,
     count,
+    running,
     until,
     until_state,
+    work,
 )
 from tests.servers.slurm_net import NetCluster, missing
 
@@ -35,8 +36,7 @@ def test_a_job_that_the_site_begins_again_beyond_a_cut_link_has_one_result(
 ) -> None:
     folder = Path(mkdtemp(dir=cluster.shared)) / "pool"
     with an_engine(cluster, folder) as engine:
-        engine.start(LEASE, 1, a_script(LONG))
-        node = until_state(engine, "running").node
+        node = running(engine, LONG).node
         attempt = engine.folder(LEASE, 1)
     assert node in cluster.nodes
     [job] = [row.split()[0] for row in active(cluster)]
@@ -62,8 +62,7 @@ def test_a_link_that_is_cut_under_an_agent_that_looks_ends_in_one_lost_attempt(
     cluster: NetCluster,
 ) -> None:
     with an_engine(cluster) as engine:
-        engine.start(LEASE, 1, a_script(LONG))
-        node = until_state(engine, "running").node
+        node = running(engine, LONG).node
         [job] = [row.split()[0] for row in active(cluster)]
         cluster.run("scontrol", "update", f"jobid={job}", "requeue=1")
         cluster.cut(node)
@@ -72,4 +71,4 @@ def test_a_link_that_is_cut_under_an_agent_that_looks_ends_in_one_lost_attempt(
         cluster.heal(node)
         cluster.until_idle(cluster.nodes)
         assert (count(engine), active(cluster)) == (1, [])
-        assert not (engine.folder(LEASE, 1) / "work" / "result").exists()
+        assert not (work(engine) / "result").exists()

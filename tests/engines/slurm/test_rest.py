@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import mkdtemp
@@ -13,42 +12,29 @@ from threading import Thread
 import pytest
 
 from intertie.engines.protocol import EngineUnavailable
-from intertie.engines.registry import EngineSettings
 from intertie.engines.slurm.commands import Ask, Submission
-from intertie.engines.slurm.engine import SlurmEngine, open_engine
 from intertie.engines.slurm.rest_site import RestSite
 from intertie.engines.slurm.runner import SiteRefuses
 from intertie.engines.slurm.settings import SlurmSettings
 from tests.engines.slurm.slurming import (
     COUNTING,
+    GPU,
     LEASE,
-    a_script,
     active,
     an_engine,
     count,
+    ended,
+    over_rest,
+    running,
     see,
+    start,
     until,
     until_state,
+    work,
 )
 from tests.servers.slurm_rest import RestCluster, missing
 
-GPU = {"device_class": "a100", "device_count": 2}
 SUBMISSION = Submission("intertie-x", ("lease-9-1",), Ask(("none",), 1, 1, "", 0, 1), "/", "/o")
-
-
-@contextmanager
-def over_rest(
-    cluster: RestCluster, folder: Path | None = None, token_file: Path | None = None
-) -> Iterator[SlurmEngine]:
-    """An engine that has the address and a token, and none of the site's commands."""
-    token_file = token_file or cluster.token_file
-    table = {"rest": cluster.url, "token_file": str(token_file), "partitions": ["main"]}
-    folder = folder or Path(mkdtemp(dir=cluster.shared)) / "pool"
-    engine = open_engine(EngineSettings(folder, grace_s=2, table=table | {"poll_s": 0.5}))
-    try:
-        yield engine
-    finally:
-        engine.close()
 
 
 @pytest.fixture
@@ -101,8 +87,7 @@ def test_rest_and_commands_tell_the_same_of_one_site(slurm_rest: RestCluster) ->
         assert rest.site.queued(("main",)) == commands.site.queued(("main",))
         assert rest.site.partitions() == commands.site.partitions()
         assert rest.room() == commands.room()
-        rest.start(LEASE, 1, a_script("true", **GPU))
-        seen = until_state(rest, "over")
+        seen = ended(rest, "true", **GPU)
         [job] = [each for each in rest.site.own_jobs() if each.node == seen.node]
         assert job in commands.site.own_jobs()
         slurm_rest.run("scancel", own)
@@ -112,12 +97,12 @@ def test_devices_are_given_and_a_job_beside_full_nodes_waits(slurm_rest: RestClu
     with over_rest(slurm_rest) as engine:
         own = slurm_rest.submit("--gres=gpu:a100:4", "--time=30")
         until(engine, lambda: (room := engine.room()) and room.device_count == 0, "no room")
-        engine.start(LEASE, 1, a_script('echo "$CUDA_VISIBLE_DEVICES" > seen', **GPU))
+        start(engine, 'echo "$CUDA_VISIBLE_DEVICES" > seen', **GPU)
         waiting = until(engine, lambda: (s := see(engine)) and s.expected_start_at and s, "a start")
         assert (waiting.state, waiting.detail) == ("pending", "Resources")
         slurm_rest.run("scancel", own)
         assert until_state(engine, "over").exit_code == 0
-        devices = (engine.folder(LEASE, 1) / "work" / "seen").read_text()
+        devices = (work(engine) / "seen").read_text()
         assert len(devices.split(",")) == 2
 
 
@@ -135,8 +120,7 @@ def test_a_gang_is_one_job_on_a_machine_for_each_member(slurm_rest: RestCluster)
 
 def test_the_site_is_told_not_to_repeat_a_job(slurm_rest: RestCluster) -> None:
     with over_rest(slurm_rest) as engine:
-        engine.start(LEASE, 1, a_script("sleep 60"))
-        until_state(engine, "running")
+        running(engine, "sleep 60")
         [row] = active(slurm_rest)
         assert "Requeue=0" in slurm_rest.run("scontrol", "show", "job", row.split()[0])
         engine.stop(LEASE, 1, "cancelled", 0)
@@ -159,7 +143,7 @@ def test_a_token_that_is_not_taken_is_told_and_a_new_one_needs_no_new_agent(
         engine.facts()
         bad = good[:-6] + "abcdef"
         breakable.give_token(bad)
-        engine.start(LEASE, 1, a_script(COUNTING))
+        start(engine, COUNTING)
         asks = (
             lambda: engine.look(True),
             lambda: engine.site.nodes(("main",)),
@@ -185,7 +169,7 @@ def test_a_start_while_slurmrestd_or_the_controller_is_away_is_made_when_both_ar
         breakable.kill_rest()
         with pytest.raises(EngineUnavailable, match="does not answer"):
             engine.look(True)
-        engine.start(LEASE, 1, a_script(COUNTING))
+        start(engine, COUNTING)
         assert [seen.state for seen in engine.observe()] == ["pending"]
         breakable.kill_controller()
         breakable.start_rest()
@@ -199,8 +183,7 @@ def test_a_start_while_slurmrestd_or_the_controller_is_away_is_made_when_both_ar
 def test_a_later_agent_by_commands_finds_what_one_over_rest_began(slurm_rest: RestCluster) -> None:
     folder = Path(mkdtemp(dir=slurm_rest.shared)) / "pool"
     with over_rest(slurm_rest, folder) as earlier:
-        earlier.start(LEASE, 1, a_script(f"{COUNTING}sleep 3"))
-        until_state(earlier, "running")
+        running(earlier, f"{COUNTING}sleep 3")
     with an_engine(slurm_rest, folder) as later:
         assert until_state(later, "over").exit_code == 0
         assert count(later) == 1
@@ -222,8 +205,7 @@ def test_an_ordinary_user_with_a_token_of_its_own_suffices(slurm_rest: RestClust
             os.setgid(65_534)
             os.setuid(65_534)
             with over_rest(slurm_rest, folder / "pool", token_file) as engine:
-                engine.start(LEASE, 1, a_script("id -u > who"))
-                code = 0 if until_state(engine, "over").exit_code == 0 else 2
+                code = 0 if ended(engine, "id -u > who").exit_code == 0 else 2
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

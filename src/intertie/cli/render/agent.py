@@ -3,8 +3,8 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from intertie.catalogue.texts import has_text, number_of_milli, text
-from intertie.cli.render.base import Columns, number_cell
+from intertie.catalogue.texts import number_of_milli, text
+from intertie.cli.render.base import Columns, abilities_in_words, number_cell
 from intertie.engines.protocol import EngineFacts
 from intertie.model.units import GIB
 
@@ -25,14 +25,9 @@ def facts_view(facts: EngineFacts, lang: str) -> RenderableType:
         for node in facts.nodes
     )
     lines = [Text(f"{stack.name} {stack.version}") for stack in facts.software]
-    enforced = ", ".join(_ability(name, lang) for name in facts.abilities) or "–"
+    enforced = abilities_in_words(facts.abilities, lang) or "–"
     lines.append(Text(text(lang, "cli.agent.enforces", what=enforced), style="green"))
     if facts.not_enforced:
-        missing = ", ".join(_ability(name, lang) for name in facts.not_enforced)
+        missing = abilities_in_words(facts.not_enforced, lang)
         lines.append(Text(text(lang, "cli.agent.not_enforced", what=missing), style="yellow"))
     return Group(nodes, *lines)
-
-
-def _ability(name: str, lang: str) -> str:
-    key = f"ability.{name}"
-    return text(lang, key) if has_text(lang, key) else name

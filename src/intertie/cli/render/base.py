@@ -130,3 +130,10 @@ def _body_text(group: str, body: RefusalBody | RelaxationBody, lang: str) -> str
         return text(lang, key, **body.values)
     except KeyError:
         return body.text or body.code
+
+
+def abilities_in_words(names: Sequence[str], lang: str) -> str:
+    """Return abilities as a list of words; one that the catalogue does not know, by its code."""
+    known = ((name, f"ability.{name}") for name in names)
+    words = (text(lang, key) if has_text(lang, key) else name for name, key in known)
+    return text(lang, "console.list.comma").join(words)

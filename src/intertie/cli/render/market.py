@@ -6,9 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from intertie.catalogue.texts import has_text, text
+from intertie.catalogue.texts import text
 from intertie.cli.render.base import (
     Columns,
+    abilities_in_words,
     credit_cells,
     number_cell,
     refusal_text,
@@ -140,7 +141,7 @@ def not_enforced_lines(providers: Sequence[ProviderView], lang: str) -> Text:
     for provider in providers:
         for pool in provider.pools:
             if pool.not_enforced:
-                what = ", ".join(_ability(name, lang) for name in pool.not_enforced)
+                what = abilities_in_words(pool.not_enforced, lang)
                 told = {"pool": f"{provider.name}/{pool.name}", "what": what}
                 lines.append(text(lang, "cli.providers.not_enforced", **told))
     return Text("\n".join(lines), style="yellow")
@@ -204,8 +205,3 @@ def _pool_cells(provider: ProviderView, pool: PoolView, lang: str) -> list[str |
         str(pool.leases),
         score + (UNVERIFIED if pool.score_source == "declared" else ""),
     ]
-
-
-def _ability(name: str, lang: str) -> str:
-    key = f"ability.{name}"
-    return text(lang, key) if has_text(lang, key) else name

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from intertie.client.imports.notes import Notes
 from intertie.client.imports.options import SHORT, Option, meant
 
+BLANKS = (
+    " \t\n\v\f\r"  # those of C in every locale; Unicode has more, and sbatch reads them as signs
+)
 MAGIC = "#SBATCH"
 HETEROGENEOUS = ("hetjob", "packjob")
 
@@ -59,7 +62,7 @@ def _words(rest: str, line: int, notes: Notes) -> list[str]:
     words: list[str] = []
     word, quote, is_escaped, is_word = "", "", False, False
     for sign in rest:
-        if sign.isspace() and not quote:
+        if sign in BLANKS and not quote:
             words += [word] if is_word else []
             word, is_escaped, is_word = "", False, False
         elif is_escaped:

@@ -7,6 +7,7 @@ from typing import Any
 
 from intertie.client.imports import body, directives, environment, patterns, values
 from intertie.client.imports.directives import Asked
+from intertie.client.imports.images import image_named
 from intertie.client.imports.notes import Imported, Notes
 from intertie.client.imports.shape import Options, Shape, shape_of, value_of
 from intertie.client.imports.wrapper import Wrapped, interpreter_of, wrap
@@ -15,7 +16,6 @@ from intertie.model.ids import decode
 TIME_MAX_S = 30 * 86_400
 TIME_S = 3600
 GIB = 1 << 30
-IMAGE = re.compile(r"^(?:docker://)?(\S+@sha256:[0-9a-f]{64})$")
 _JOB_NAME = re.compile(r"[^\w .+@:/-]")
 
 
@@ -174,9 +174,8 @@ def _more(options: Options, shape: Shape, jobs: Mapping[str, str], notes: Notes)
     if after := _after(options, jobs, notes):
         spec["after"] = after
     if container := options.get("container-image"):
-        image = IMAGE.match(container.value)
-        if image:
-            spec["software"] = {"image": image[1]}
+        if image := image_named(container.value):
+            spec["software"] = {"image": image}
             notes.note("kept", container.written, "image", container.line)
         else:
             notes.note("unmet", container.written, "image_digest", container.line)

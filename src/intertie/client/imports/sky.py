@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from intertie.client.imports import body
+from intertie.client.imports.images import image_named
 from intertie.client.imports.notes import Imported, Level, Notes
-from intertie.client.imports.sbatch import IMAGE
 from intertie.client.imports.wrapper import written
 
 GIB = 1 << 30
@@ -258,9 +258,8 @@ def _places(asked: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
         found["residency"] = [str(region)]
         notes.note("kept", f"region: {region}", "sky_region", region=str(region))
     if image := asked.get("image_id"):
-        digest = IMAGE.match(str(image).removeprefix("docker:"))
-        if digest:
-            found["software"] = {"image": digest[1]}
+        if name := image_named(str(image)):
+            found["software"] = {"image": name}
             notes.note("kept", _written("image_id", image), "image")
         else:
             notes.note("unmet", _written("image_id", image), "image_digest")

@@ -15,7 +15,7 @@ from typing import Any
 
 from intertie.engines.host import facts, limits, sandbox, seccomp
 from intertie.engines.host.images import PULLS, Image, Images, find_podman
-from intertie.engines.protocol import EngineFacts, EngineUnavailable, Observed, Room
+from intertie.engines.protocol import SESSIONS, EngineFacts, EngineUnavailable, Observed, Room
 from intertie.engines.registry import EngineSettings
 from intertie.engines.shim import attempts, laying
 from intertie.engines.shim.ear import Ear
@@ -80,7 +80,7 @@ class HostEngine:
         if self.bubblewrap:
             abilities = ("sandbox", "network_off", *abilities)
         missing = tuple(word for word in facts.ALL_ABILITIES if word not in abilities)
-        abilities += ("sessions", "gangs", *(("containers",) if self.images else ()))
+        abilities += (SESSIONS, "gangs", *(("containers",) if self.images else ()))
         return EngineFacts("host", (node,), facts.stacks(self.bubblewrap), abilities, missing)
 
     def room(self) -> Room | None:
