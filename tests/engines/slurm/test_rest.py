@@ -110,7 +110,7 @@ def test_a_gang_is_one_job_on_a_machine_for_each_member(slurm_rest: RestCluster)
     with over_rest(slurm_rest) as engine:
         for token in (1, 2):
             gang = {"id": "job-0001-5", "size": 2}
-            engine.start(LEASE, token, a_script("exit $SLURM_PROCID", gang=gang, task_index=token))
+            start(engine, "exit $SLURM_PROCID", token, gang=gang, task_index=token)
         ends = [until_state(engine, "over", token) for token in (1, 2)]
         assert [seen.exit_code for seen in ends] == [0, 1]
         assert {seen.node for seen in ends} == set(slurm_rest.nodes)
