@@ -17,6 +17,7 @@ from intertie.cli import (
     parties,
     run,
     sessions,
+    simulate,
     webhooks,
 )
 from intertie.cli.commands import Command, build, startup_language
@@ -59,6 +60,7 @@ COMMANDS = (
     Command("agent check", agents.check, "supply"),
     Command("agent reclaim", agents.reclaim, "supply"),
     Command("agent release", agents.release, "supply"),
+    Command("simulate", simulate.simulate, "operation"),
     Command("init", operating.init, "operation"),
     Command("serve", operating.serve, "operation"),
     Command("decide", operating.decide, "operation"),

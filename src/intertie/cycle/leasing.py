@@ -12,7 +12,7 @@ from intertie.model.ledger import AccountKind
 from intertie.model.policy import Policy
 from intertie.model.rows import changed
 from intertie.model.states import Cause, HoldState, LeaseState, TaskState, advance
-from intertie.placement.fill import POOL
+from intertie.placement.given import POOL
 from intertie.world.changes import Changes
 from intertie.world.world import World
 
@@ -73,7 +73,7 @@ def _lease(
     policy: Policy,
     now: int,
 ) -> Lease:
-    kin, pool, prices = orders.kin[at], supply.traits[node, POOL], orders.prices
+    kin, pool, prices = orders.jobs.kin[at], supply.places.traits[node, POOL], orders.prices
     offer = world.offers.get(int(prices.offer[kin, pool]))
     task_s, units = int(prices.task_s[kin, pool]), int(prices.units_milli[kin, pool])
     need = orders.kins[kin].request.resources

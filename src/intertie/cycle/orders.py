@@ -10,7 +10,8 @@ from intertie.model.parties import device_code
 from intertie.model.policy import Policy
 from intertie.model.states import JobState, PoolState
 from intertie.model.units import MILLI
-from intertie.placement.fill import WAIT, has_room, waits
+from intertie.placement.fill import has_room, waits
+from intertie.placement.given import NO_TRADE, WAIT, Jobs, Kins, Places
 from intertie.world.kins import Kin
 from intertie.world.table import Ints, Mask
 from intertie.world.world import LENT, ROOM, World
@@ -18,40 +19,31 @@ from intertie.world.world import LENT, ROOM, World
 
 @dataclass(frozen=True)
 class Supply:
-    """What may be sold at this instant.
+    """What may be sold at this instant: the pools and the nodes by id, and the nodes' columns.
 
-    The pools by id, the nodes by id with their `traits` as the kernel reads them, what one machine
-    of each is, whole[node, resource]; and what is free: free[node, resource], and
-    lent[pool, resource] over all nodes of a pool. Disk is limited by nodes alone.
+    Disk is limited by nodes alone.
     """
 
     pools: list[int]
     nodes: list[int]
-    traits: Ints
-    whole: Ints
-    free: Ints
-    lent: Ints
+    places: Places
 
 
 @dataclass(frozen=True)
 class Orders:
-    """The waiting jobs that find room somewhere, oldest first, as columns with axes [job].
+    """The waiting jobs that find room somewhere, oldest first: their numbers and columns.
 
-    `kin` is the row of a job's kin in `kins`, `count` how many of its tasks wait, `budget` what
-    may still be set aside for it. need[kin, resource], the device class that it wants[kin],
-    rank[kin, pool] and `prices` are by kin.
+    `kins` are theirs, `columns` and `prices` what the kernel reads of these; `projects` is what
+    `columns.project` counts by.
     """
 
     numbers: Ints
-    kin: Ints
-    count: Ints
-    budget: Ints
+    jobs: Jobs
     is_aged: Mask
     kins: list[Kin]
-    need: Ints
-    wants: Ints
-    rank: Ints
+    columns: Kins
     prices: Prices
+    projects: list[int]
 
 
 def supply_of(world: World) -> Supply:
@@ -75,7 +67,7 @@ def supply_of(world: World) -> Supply:
     whole = np.stack([nodes.column(name)[node_slots] // machines for name in ROOM], axis=1)
     pool_row = np.searchsorted(np.array(numbers, np.int64), owners)
     traits = np.stack([pool_row, classes, wait_s], axis=1)
-    return Supply(numbers, here, traits, whole, free, lent)
+    return Supply(numbers, here, Places(free, whole, traits, lent))
 
 
 def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders | None:
@@ -90,32 +82,50 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
     row_of[which] = np.arange(len(which))
     kin = row_of[numbers]
     prices = prices_of(world, which.tolist(), supply.pools, policy)
+    projects = sorted({kin.project for kin in kins})
+    columns = _columns(world, kins, projects, supply, prices)
+    fits = has_room(columns, supply.places)[kin]
+    if policy.behind == "anybody":
+        slots, kin = slots[fits], kin[fits]
+    if not fits.any():
+        return None
+    slots, kin = _in_order(world, slots, kin)
+    waited_ms = now - world.jobs.column("submitted_at")[slots]
+    is_queued = world.jobs.column("state")[slots] == JobState.QUEUED
+    return Orders(
+        numbers=world.jobs.column("id")[slots],
+        jobs=_jobs(world, slots, kin, prices, columns),
+        is_aged=is_queued & (waited_ms > policy.ageing_s * MILLI),
+        kins=kins,
+        columns=columns,
+        prices=prices,
+        projects=projects,
+    )
+
+
+def _columns(
+    world: World, kins: list[Kin], projects: list[int], supply: Supply, prices: Prices
+) -> Kins:
     need = np.array([[getattr(k.request.resources, name) for name in ROOM] for k in kins], np.int64)
     wants = np.array([device_code(k.request.resources.device_class) for k in kins], np.int64)
     rank = _rank(world, kins, need, wants, supply, prices)
-    there = (supply.free, supply.whole, supply.traits, supply.lent)
-    fits = has_room(need, wants, rank, *there)[kin]
-    if not fits.any():
-        return None
-    slots, kin = _in_order(world, slots[fits], kin[fits])
-    jobs = world.jobs
-    budget, spent, held = (
-        jobs.column(name)[slots] for name in ("budget_micro", "spent_micro", "held_micro")
+    # The least service units a task is expected to use, at least one millionth.
+    use = np.maximum(1, np.where(rank == NO_TRADE, LARGEST, prices.use).min(axis=1))
+    is_gang = np.array([kin.is_gang for kin in kins], np.int64)
+    project = np.searchsorted(projects, [kin.project for kin in kins])
+    return Kins(need, wants, rank, prices.hold, use, is_gang, project)
+
+
+def _jobs(world: World, slots: Ints, kin: Ints, prices: Prices, columns: Kins) -> Jobs:
+    """Return the jobs' columns; a task is expected to take as long as where it would rather be."""
+    budget, spent, held, count = (
+        world.jobs.column(name)[slots]
+        for name in ("budget_micro", "spent_micro", "held_micro", "queued")
     )
-    waited_ms = now - jobs.column("submitted_at")[slots]
-    is_queued = jobs.column("state")[slots] == JobState.QUEUED
-    return Orders(
-        numbers=jobs.column("id")[slots],
-        kin=kin,
-        count=jobs.column("queued")[slots],
-        budget=np.where(budget > 0, budget - spent - held, LARGEST),
-        is_aged=is_queued & (waited_ms > policy.ageing_s * MILLI),
-        kins=kins,
-        need=need,
-        wants=wants,
-        rank=rank,
-        prices=prices,
-    )
+    left = np.where(budget > 0, budget - spent - held, LARGEST)
+    rank = np.where(columns.rank == NO_TRADE, LARGEST, columns.rank)
+    task_s = np.take_along_axis(prices.task_s, rank.argmin(axis=1)[:, None], axis=1)[:, 0]
+    return Jobs(kin, count, left, task_s[kin] * MILLI)
 
 
 def _waiting(world: World) -> Ints:
@@ -148,8 +158,8 @@ def _rank(
     limit = np.array([kin.limit_micro_per_task for kin in kins], np.int64)
     soonest = np.array([kin.is_soonest for kin in kins], np.int64)
     done_s = prices.task_s
-    if supply.traits[:, WAIT].any():
-        done_s = done_s + waits(need, wants, supply.whole, supply.traits, len(supply.pools))
+    if supply.places.traits[:, WAIT].any():
+        done_s = done_s + waits(need, wants, supply.places)
     return clear(prices.micro, done_s, limit, soonest, eligible).rank
 
 

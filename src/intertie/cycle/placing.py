@@ -7,10 +7,12 @@ from intertie.cycle.digests import keep_digests
 from intertie.cycle.leasing import bind
 from intertie.cycle.orders import Orders, Supply, orders_of, supply_of
 from intertie.cycle.prices import LARGEST
+from intertie.cycle.running import releases_of
 from intertie.cycle.shares import project_uses
 from intertie.cycle.views import facts_of, name_of, wallet_micro
 from intertie.model.policy import Policy
-from intertie.placement.fill import NO_TRADE, fill
+from intertie.placement.fill import fill, nothing_kept
+from intertie.placement.given import BEHIND, NO_TRADE, Payers
 from intertie.world.changes import Changes
 from intertie.world.world import World
 
@@ -35,52 +37,53 @@ def _fill(
     """Return (job, node) of each task placed, by their rows.
 
     Owners on their own pools; then those who waited too long, the oldest first whoever used how
-    much; then everybody by share. What one fill leaves is what the next may give.
+    much; then everybody by share. What one fill leaves is what the next may give, and what one
+    keeps for the first that waits the next keeps too.
     """
-    projects = sorted({kin.project for kin in orders.kins})
+    payers, use = _payers(world, orders, policy, now)
+    kins, jobs = orders.columns._replace(use=use), orders.jobs
+    jobs = jobs._replace(budget=jobs.budget.copy())
+    count = jobs.tasks.copy()
+    given = supply.places
+    places = given._replace(free=given.free.copy(), lent=given.lent.copy())
+    everybody, nothing = np.ones(len(count), np.bool_), np.zeros_like(use)
+    by_age = payers._replace(used=np.zeros_like(payers.used))
+    releases, kept = releases_of(world, supply, policy, now), nothing_kept(places)
+    placed: list[tuple[int, int]] = []
+    for ranks, who, whose, uses in (
+        (_owners(world, orders, supply), everybody, payers, use),
+        (kins.rank, orders.is_aged, by_age, nothing),
+        (kins.rank, everybody, payers, use),
+    ):
+        if not who.any() or (ranks == NO_TRADE).all():
+            continue
+        rows, nodes = fill(
+            jobs._replace(tasks=np.where(who, count, 0)),
+            kins._replace(rank=ranks, use=uses),
+            places,
+            whose,
+            releases,
+            kept,
+            BEHIND.index(policy.behind),
+        )
+        placed += zip(rows.tolist(), nodes.tolist(), strict=True)
+        count -= np.bincount(rows, minlength=len(count))
+        if uses is nothing:
+            np.add.at(payers.used, kins.project[jobs.kin[rows]], use[jobs.kin[rows]])
+    return placed
+
+
+def _payers(world: World, orders: Orders, policy: Policy, now: int) -> tuple[Payers, Ints]:
+    """Return the projects, and what a task of each kin adds to its project's use."""
+    projects = orders.projects
     weight = np.array([world.projects.value(p, "weight") for p in projects], np.int64)
     # Use that is absurdly large counts as the largest that the kernel can multiply by a weight.
     most = LARGEST // int(weight.max()) // 2
     used = np.minimum(project_uses(world, projects, policy, now), most)
-    use = np.minimum(_task_use(orders), max(1, most // max(1, int(orders.count.sum()))))
-    project = np.searchsorted(projects, [kin.project for kin in orders.kins])
+    tasks = max(1, int(orders.jobs.tasks.sum()))
+    use = np.minimum(orders.columns.use, max(1, most // tasks))
     wallet = np.array([min(LARGEST, wallet_micro(world, p)) for p in projects], np.int64)
-    is_gang = np.array([kin.is_gang for kin in orders.kins], np.int64)
-    budget, count = orders.budget.copy(), orders.count.copy()
-    free, lent = supply.free.copy(), supply.lent.copy()
-    placed: list[tuple[int, int]] = []
-    everybody, nothing = np.ones(len(count), np.bool_), np.zeros_like(use)
-    for ranks, who, has_used, uses in (
-        (_owners(world, orders, supply), everybody, used, use),
-        (orders.rank, orders.is_aged, np.zeros_like(used), nothing),
-        (orders.rank, everybody, used, use),
-    ):
-        if not who.any() or (ranks == NO_TRADE).all():
-            continue
-        jobs, nodes = fill(
-            orders.kin,
-            np.where(who, count, 0),
-            budget,
-            orders.need,
-            orders.wants,
-            ranks,
-            orders.prices.hold,
-            uses,
-            is_gang,
-            project,
-            free,
-            supply.whole,
-            supply.traits,
-            lent,
-            has_used,
-            weight,
-            wallet,
-        )
-        placed += zip(jobs.tolist(), nodes.tolist(), strict=True)
-        count -= np.bincount(jobs, minlength=len(count))
-        if uses is nothing:
-            np.add.at(used, project[orders.kin[jobs]], use[orders.kin[jobs]])
-    return placed
+    return Payers(used, weight, wallet), use
 
 
 def _owners(world: World, orders: Orders, supply: Supply) -> Ints:
@@ -89,17 +92,11 @@ def _owners(world: World, orders: Orders, supply: Supply) -> Ints:
     Only where the owner's job would rather run than anywhere else: owning a machine does not
     send a job to it that wants to be cheap or soon elsewhere.
     """
-    own = np.full_like(orders.rank, NO_TRADE)
+    rank = orders.columns.rank
+    own = np.full_like(rank, NO_TRADE)
     names = np.array([name_of(world, "project", kin.project) for kin in orders.kins])
     for at, pool in enumerate(supply.pools):
         facts = facts_of(world, pool)
         if facts is not None and facts.terms.own_project:
-            own[(names == facts.terms.own_project) & (orders.rank[:, at] == 0), at] = 0
+            own[(names == facts.terms.own_project) & (rank[:, at] == 0), at] = 0
     return own
-
-
-def _task_use(orders: Orders) -> Ints:
-    """Return the least service units a task is expected to use, at least one millionth."""
-    uses = np.where(orders.rank == NO_TRADE, LARGEST, orders.prices.use)
-    least: Ints = np.maximum(1, uses.min(axis=1))
-    return least

@@ -1,129 +1,121 @@
 """Fill: give free capacity to waiting tasks, the project with the least use by weight first.
 
-The kernel. Its specification is `fill_slowly` in tests/unit/test_fill.py: functionally the same,
-written to be read.
+The kernel. Its specification is `SlowFill` in tests/unit/test_fill.py: functionally the same,
+written to be read. What it reads and changes comes in `placement/given.py`'s bundles of columns.
 """
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-NO_TRADE = -1
-# What is known of a node, by the columns of `traits`: its pool's row, its device class, its wait.
-POOL, CLASS, WAIT = 0, 1, 2
-_LARGEST = 2**62
-# Why no node was found: none has room, those with room cost more than may be set aside, or no
-# pool alone has room for all of a gang.
-_NO_ROOM, _TOO_DEAR, _NOT_WHOLE = -1, -2, -3
+from intertie.placement.given import (
+    ANYBODY,
+    CLASS,
+    EASY,
+    LARGEST,
+    NO_TRADE,
+    NOBODY,
+    POOL,
+    SHORTEST,
+    WAIT,
+    Ints,
+    Jobs,
+    Kept,
+    Kins,
+    Payers,
+    Places,
+    Releases,
+)
+
+# Why no node was found: none has room, those with room cost more than may be set aside, no pool
+# alone has room for all of a gang, or what has room is kept for the first who found none.
+_NO_ROOM, _TOO_DEAR, _NOT_WHOLE, _IS_KEPT = -1, -2, -3, -4
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def fill(
-    kin: Ints,
-    count: Ints,
-    budget: Ints,
-    need: Ints,
-    wants: Ints,
-    rank: Ints,
-    hold: Ints,
-    use: Ints,
-    is_gang: Ints,
-    project: Ints,
-    free: Ints,
-    whole: Ints,
-    traits: Ints,
-    lent: Ints,
-    used: Ints,
-    weight: Ints,
-    wallet: Ints,
+    jobs: Jobs,
+    kins: Kins,
+    places: Places,
+    payers: Payers,
+    releases: Releases,
+    kept: Kept,
+    behind: int,
 ) -> tuple[Ints, Ints]:
     """Return (job, node) of each task placed, in the order they were placed; axes [placed].
 
-    Jobs come in queue order within their project: kin[job], count[job] waiting tasks, budget[job]
-    that may still be set aside for it. What no two jobs of a kin differ in: need[kin, resource],
-    the device class that it wants[kin] (0: any node will do), rank[kin, pool] with NO_TRADE where
-    it may not go, hold[kin, pool] to be set aside for a task, use[kin] by a task, is_gang[kin],
-    project[kin]. free[node, resource], the size of one machine of it whole[node, resource], its
-    traits[node, POOL | CLASS | WAIT] (the wait before a task starts there),
-    lent[pool, resource] (what the owner still lends, whatever its nodes have free), used[project]
-    in the unit of `use`, weight[project], wallet[project]. The last resource is devices.
-
     A task goes only where budget and wallet hold for it; of a gang each task only where they would
     hold for all of its tasks, and it is placed whole on one pool or left. A job that finds no node
-    steps aside for those behind it. What is placed is taken from budget, free, lent and wallet and
-    added to used, in the arrays given. Bounded by the number of tasks by pool, plus jobs.
+    steps aside. Behind the first that finds no room, though it could have some later, NOBODY is
+    placed, or ANYBODY; or, where EASY, room is kept for it from the instant at which it would fit,
+    and only those are placed who are gone by then or leave enough: in their order, or the
+    SHORTEST first (Lifka 1995; Tsafrir et al. 2007).
+
+    What is placed is taken from budget, places and wallet and added to used, in the arrays given;
+    what is kept is written into `kept`. Bounded by the number of tasks, times that of pools for a
+    gang, plus jobs, plus for what is kept the releases times the nodes.
     """
-    left, is_over = count.copy(), np.zeros(need.shape[0], np.bool_)
-    queue, head, end = _queues(kin, project, used.shape[0])
-    total = count.sum()
+    left, is_over = jobs.tasks.copy(), np.zeros(kins.need.shape[0], np.bool_)
+    queue, head, end = _queues(jobs.kin, kins.project, payers.used.shape[0])
+    total = jobs.tasks.sum()
     placed_job, placed_node = np.empty(total, np.int64), np.empty(total, np.int64)
     placed = 0
     while True:
-        job = _next_job(queue, head, end, left, kin, is_over, used, weight)
+        job = _next_job(queue, head, end, left, jobs.kin, is_over, payers)
         if job < 0:
             break
-        k = kin[job]
-        payer, wanted = project[k], left[job] if is_gang[k] else 1
-        most = min(budget[job], wallet[payer]) // wanted
-        node = _best_node(need[k], wants[k], rank[k], hold[k], most, free, whole, traits, lent)
+        k, length = jobs.kin[job], jobs.length[job]
+        payer, wanted = kins.project[k], left[job] if kins.is_gang[k] else 1
+        most = min(jobs.budget[job], payers.wallet[payer]) // wanted
+        rank = kins.rank[k]
+        chosen = placed_node[placed : placed + wanted]
+        node = _choose(kins, k, rank, most, length, places, kept, chosen)
         if node < 0:
             # Room and money only shrink: what holds back one task holds back each of its kin.
-            is_poor = node == _TOO_DEAR and wanted == 1 and wallet[payer] <= budget[job]
-            is_over[k] |= node == _NO_ROOM or is_poor
-        elif wanted == 1:
-            _take(need[k], 1, node, traits[node, POOL], free, lent)
-            placed_node[placed] = node
-        else:
-            chosen, whose = placed_node[placed : placed + wanted], (need[k], wants[k], rank[k])
-            node = _gather(chosen, *whose, hold[k], most, free, whole, traits, lent)
-        if node < 0:
+            is_poor = node == _TOO_DEAR and wanted == 1 and payers.wallet[payer] <= jobs.budget[job]
+            # Not before room is kept: a richer one of its kin may yet have it kept.
+            is_settled = behind == ANYBODY or kept.at[0] < LARGEST
+            is_over[k] |= is_settled and (node == _NO_ROOM or is_poor)
             left[job] = 0
+            if behind != ANYBODY and kept.at[0] == LARGEST and node in (_NO_ROOM, _NOT_WHOLE):
+                done = (placed_job[:placed], placed_node[:placed])
+                if _keep(jobs, kins, k, most, wanted, places, releases, done, kept):
+                    if behind == NOBODY:
+                        break
+                    if behind == SHORTEST:
+                        _put_shortest_first(queue, head, end, jobs.length)
             continue
         for at in range(placed, placed + wanted):
             placed_job[at] = job
-            cost = hold[k, traits[placed_node[at], POOL]]
-            budget[job] -= cost
-            wallet[payer] -= cost
+            cost = kins.hold[k, places.traits[placed_node[at], POOL]]
+            jobs.budget[job] -= cost
+            payers.wallet[payer] -= cost
         placed += wanted
         left[job] -= wanted
-        used[payer] += wanted * use[k]
+        payers.used[payer] += wanted * kins.use[k]
     return placed_job[:placed], placed_node[:placed]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def has_room(
-    need: Ints,
-    wants: Ints,
-    rank: Ints,
-    free: Ints,
-    whole: Ints,
-    traits: Ints,
-    lent: Ints,
-) -> NDArray[np.bool_]:
+def has_room(kins: Kins, places: Places) -> NDArray[np.bool_]:
     """Return for each kin whether one task fits some node, whatever it costs; axes [kin]."""
-    found = np.zeros(need.shape[0], np.bool_)
-    nothing = np.zeros(lent.shape[0], np.int64)
-    for k in range(need.shape[0]):
-        node = _best_node(need[k], wants[k], rank[k], nothing, 0, free, whole, traits, lent)
+    found = np.zeros(kins.need.shape[0], np.bool_)
+    kept = nothing_kept(places)
+    for k in range(kins.need.shape[0]):
+        node = _best_node(kins, k, kins.rank[k], LARGEST, 0, places, kept)
         found[k] = node >= 0
     return found
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def waits(
-    need: Ints,
-    wants: Ints,
-    whole: Ints,
-    traits: Ints,
-    pools: int,
-) -> Ints:
+def waits(need: Ints, wants: Ints, places: Places) -> Ints:
     """Return how long a task of each kin waits at each pool's site at least; axes [kin, pool].
 
     0 where no machine of the pool could hold it: it does not go there anyway.
     """
-    found = np.zeros((need.shape[0], pools), np.int64)
-    is_known = np.zeros(pools, np.bool_)
+    whole, traits = places.whole, places.traits
+    found = np.zeros((need.shape[0], places.lent.shape[0]), np.int64)
+    is_known = np.zeros(places.lent.shape[0], np.bool_)
     for k in range(need.shape[0]):
         is_known[:] = False
         for node in range(whole.shape[0]):
@@ -135,16 +127,22 @@ def waits(
     return found
 
 
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def nothing_kept(places: Places) -> Kept:
+    """Return what is kept for nobody."""
+    return Kept(np.full(1, LARGEST), places.free.copy(), places.lent.copy())
+
+
 def warm() -> None:
     """Compile the kernels, or load them: one task of one job on one node."""
     one, each, none = np.ones((1, 1), np.int64), np.ones(1, np.int64), np.zeros(1, np.int64)
-    known = np.zeros((1, 3), np.int64)
-    fill(
-        none, each, each, one, none, one, one, each, each, none, one, one, known, one, each, each,
-        each,
-    )  # fmt: skip
-    has_room(one, none, one, one, one, known, one)
-    waits(one, none, one, known, 1)
+    kins = Kins(one, none, one, one, each, each, none)
+    places = Places(one, one, np.zeros((1, 3), np.int64), one)
+    releases = Releases(each, none, one)
+    jobs, payers = Jobs(none, each, each, each), Payers(each, each, each)
+    fill(jobs, kins, places, payers, releases, nothing_kept(places), EASY)
+    has_room(kins, places)
+    waits(one, none, places)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -163,6 +161,14 @@ def _queues(kin: Ints, project: Ints, projects: int) -> tuple[Ints, Ints, Ints]:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _put_shortest_first(queue: Ints, head: Ints, end: Ints, length: Ints) -> None:
+    """Order what is left of each project's queue by length; of two alike the earlier."""
+    for owner in range(end.shape[0]):
+        rest = queue[head[owner] : end[owner]]
+        rest[:] = rest[np.argsort(length[rest], kind="mergesort")]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _next_job(
     queue: Ints,
     head: Ints,
@@ -170,14 +176,14 @@ def _next_job(
     left: Ints,
     kin: Ints,
     is_over: NDArray[np.bool_],
-    used: Ints,
-    weight: Ints,
+    payers: Payers,
 ) -> int:
     """Return the first waiting job of the project with the least use by weight, or -1.
 
     Compared as used_a * weight_b < used_b * weight_a, so that nothing is rounded; the earlier of
     two jobs where both are alike.
     """
+    used, weight = payers.used, payers.weight
     best, best_owner = -1, -1
     for owner in range(end.shape[0]):
         at = head[owner]
@@ -193,63 +199,99 @@ def _next_job(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _gather(
-    chosen: Ints,
-    need: Ints,
-    wants: int,
-    rank: Ints,
-    hold: Ints,
+def _keep(
+    jobs: Jobs,
+    kins: Kins,
+    k: int,
     most: int,
-    free: Ints,
-    whole: Ints,
-    traits: Ints,
-    lent: Ints,
-) -> int:
-    """Put into `chosen` a node for each task of a gang, and take them; or return why not.
+    wanted: int,
+    places: Places,
+    releases: Releases,
+    done: tuple[Ints, Ints],
+    kept: Kept,
+) -> bool:
+    """Find the first instant at which the tasks fit, and keep there what they will take.
 
-    They are of one pool, because a site starts a gang as a whole and knows nothing of another:
-    of those that can hold all of it the one that its first task would rather go to.
+    Of what runs, and of what was placed just now, each gives its room back when it is expected to
+    end. Return False where the tasks would not fit an empty network: nothing is kept for them.
     """
-    may = rank.copy()
-    only = np.empty_like(rank)
-    while True:
-        node = _best_node(need, wants, may, hold, most, free, whole, traits, lent)
-        if node < 0:
-            return _NOT_WHOLE
-        pool, taken = traits[node, POOL], 0
+    free, lent = places.free.copy(), places.lent.copy()
+    then = Places(free, places.whole, places.traits, lent)
+    running, chosen = releases.at.shape[0], np.empty(wanted, np.int64)
+    ends = np.concatenate((releases.at, jobs.length[done[0]]))
+    order, nobody = np.argsort(ends, kind="mergesort"), Kept(np.full(1, LARGEST), free, lent)
+    is_worth = False
+    for at, which in enumerate(order):
+        is_new = which >= running
+        node = done[1][which - running] if is_new else releases.node[which]
+        size = kins.need[jobs.kin[done[0][which - running]]] if is_new else releases.size[which]
+        pool = places.traits[node, POOL]
+        _take(size, -1, node, pool, free, lent)
+        is_worth |= kins.rank[k, pool] != NO_TRADE
+        is_last = at + 1 == order.shape[0] or ends[order[at + 1]] > ends[which]
+        if not is_last or not is_worth:
+            continue
+        if _choose(kins, k, kins.rank[k], most, 0, then, nobody, chosen) >= 0:
+            kept.at[0] = ends[which]
+            kept.free[:], kept.lent[:] = free, lent
+            return True
+        is_worth = False
+    return False
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _choose(
+    kins: Kins,
+    k: int,
+    rank: Ints,
+    most: int,
+    length: int,
+    places: Places,
+    kept: Kept,
+    chosen: Ints,
+) -> int:
+    """Put into `chosen` a node for each task of a job, and take them; or return why not.
+
+    Those of a gang are of one pool, because a site starts a gang as a whole and knows nothing of
+    another: of those that can hold all of it the one that its first task would rather go to.
+    """
+    node = _best_node(kins, k, rank, most, length, places, kept)
+    if node < 0 or chosen.shape[0] == 1:
+        if node >= 0:
+            _book(kins.need[k], 1, node, length, places, kept)
+            chosen[0] = node
+        return node
+    may, only = rank.copy(), np.empty_like(rank)
+    while node >= 0:
+        pool, taken = places.traits[node, POOL], 0
         only[:] = NO_TRADE
         only[pool] = rank[pool]
         while taken < chosen.shape[0] and node >= 0:
-            _take(need, 1, node, pool, free, lent)
+            _book(kins.need[k], 1, node, length, places, kept)
             chosen[taken] = node
             taken += 1
-            node = _best_node(need, wants, only, hold, most, free, whole, traits, lent)
+            node = _best_node(kins, k, only, most, length, places, kept)
         if taken == chosen.shape[0]:
-            return 0
+            return int(chosen[0])
         for at in range(taken):
-            _take(need, -1, chosen[at], pool, free, lent)
+            _book(kins.need[k], -1, chosen[at], length, places, kept)
         may[pool] = NO_TRADE
+        node = _best_node(kins, k, may, most, length, places, kept)
+    return _NOT_WHOLE
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _best_node(
-    need: Ints,
-    wants: int,
-    rank: Ints,
-    hold: Ints,
-    most: int,
-    free: Ints,
-    whole: Ints,
-    traits: Ints,
-    lent: Ints,
+    kins: Kins, k: int, rank: Ints, most: int, length: int, places: Places, kept: Kept
 ) -> int:
     """Return the node with room in the pool of lowest rank that costs at most `most` to hold.
 
     Of a pool's nodes the one that makes it wait least, then the one with the fewest devices free
-    (they stay for who needs them), then the fullest; _NO_ROOM or _TOO_DEAR if there is none.
+    (they stay for who needs them), then the fullest; or why there is none.
     """
-    best, devices = _NO_ROOM, free.shape[1] - 1
-    best_rank, best_wait, best_devices, best_free = _LARGEST, 0, 0, 0
+    need, free, lent, traits = kins.need[k], places.free, places.lent, places.traits
+    best, devices, lasts = _NO_ROOM, free.shape[1] - 1, length > kept.at[0]
+    best_rank, best_wait, best_devices, best_free = LARGEST, 0, 0, 0
     for node in range(free.shape[0]):
         # The cheap question first: most nodes are no better than the best so far.
         pool = traits[node, POOL]
@@ -260,9 +302,13 @@ def _best_node(
             (wait, free[node, devices], free[node, 0]) >= (best_wait, best_devices, best_free)
         ):
             continue
-        if not _fits(need, node, pool, free, lent) or not _suits(need, wants, node, whole, traits):
+        if not _fits(need, node, pool, free, lent):
             continue
-        if hold[pool] <= most:
+        if not _suits(need, kins.wants[k], node, places.whole, traits):
+            continue
+        if lasts and not _fits(need, node, pool, kept.free, kept.lent):
+            best = _IS_KEPT if best == _NO_ROOM else best
+        elif kins.hold[k, pool] <= most:
             best, best_rank, best_wait = node, here, wait
             best_devices, best_free = free[node, devices], free[node, 0]
         elif best < 0:
@@ -284,6 +330,15 @@ def _fits(need: Ints, node: int, pool: int, free: Ints, lent: Ints) -> bool:
         if free[node, resource] < need[resource] or lent[pool, resource] < need[resource]:
             return False
     return True
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _book(need: Ints, sign: int, node: int, length: int, places: Places, kept: Kept) -> None:
+    """Take room now, and from what is kept for later where it is still needed then."""
+    pool = places.traits[node, POOL]
+    _take(need, sign, node, pool, places.free, places.lent)
+    if length > kept.at[0]:
+        _take(need, sign, node, pool, kept.free, kept.lent)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

@@ -1,0 +1,88 @@
+"""What the kernels of this room are given: bundles of int64 columns with named axes."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+NO_TRADE = -1
+LARGEST = 2**62
+# What is known of a node, by the columns of `traits`: its pool's row, its device class, its wait.
+POOL, CLASS, WAIT = 0, 1, 2
+# What those behind the first job that finds no room may do, by their place in `BEHIND`.
+NOBODY, ANYBODY, EASY, SHORTEST = 0, 1, 2, 3
+BEHIND = ("nobody", "anybody", "easy", "shortest")
+
+
+class Jobs(NamedTuple):
+    """Waiting jobs in queue order within their project; axes [job].
+
+    Each one's kin, how many of its tasks wait, the budget that may still be set aside for it, and
+    the length that a task is expected to have, in milliseconds.
+    """
+
+    kin: Ints
+    tasks: Ints
+    budget: Ints
+    length: Ints
+
+
+class Kins(NamedTuple):
+    """What no two jobs of a kin differ in; axes [kin].
+
+    need[kin, resource], the device class that it wants[kin] (0: any node will do),
+    rank[kin, pool] with NO_TRADE where it may not go, hold[kin, pool] to be set aside for a task,
+    use[kin] by a task, is_gang[kin], project[kin]. The last resource is devices.
+    """
+
+    need: Ints
+    wants: Ints
+    rank: Ints
+    hold: Ints
+    use: Ints
+    is_gang: Ints
+    project: Ints
+
+
+class Places(NamedTuple):
+    """Where tasks may go: free[node, resource], the size of one machine whole[node, resource].
+
+    The node's traits[node, POOL | CLASS | WAIT] (the wait before a task starts there), and
+    lent[pool, resource], what the owner still lends, whatever its nodes have free.
+    """
+
+    free: Ints
+    whole: Ints
+    traits: Ints
+    lent: Ints
+
+
+class Payers(NamedTuple):
+    """The projects: used[project] in the unit of `Kins.use`, weight[project], wallet[project]."""
+
+    used: Ints
+    weight: Ints
+    wallet: Ints
+
+
+class Releases(NamedTuple):
+    """What runs; axes [lease].
+
+    `at` in milliseconds from now it is expected to give back size[lease, resource] at its node.
+    """
+
+    at: Ints
+    node: Ints
+    size: Ints
+
+
+class Kept(NamedTuple):
+    """What will be free at `at`[0] milliseconds from now, less what is kept then.
+
+    free[node, resource], lent[pool, resource]; `at` is LARGEST where nothing is kept.
+    """
+
+    at: Ints
+    free: Ints
+    lent: Ints

@@ -1,0 +1,194 @@
+"""Replay: a trace on a virtual clock through the place step's own kernel, as one compiled loop.
+
+It has no rule of its own: who is placed, where and behind whom is `placement.fill`'s word. What is
+here is time: jobs come, run as long as they did, and give back what they held. Its slow twin, one
+event after another in plain Python, is in tests/unit/test_replay.py.
+"""
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from intertie.placement.fill import fill, nothing_kept
+from intertie.placement.given import (
+    BEHIND,
+    LARGEST,
+    Ints,
+    Jobs,
+    Kins,
+    Payers,
+    Places,
+    Releases,
+)
+from intertie.simulator.traces.trace import BadTrace, Trace
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a replay decides: who may go `behind` the first that finds no room, on what lengths.
+
+    `is_perfect`: lengths are what jobs will take, else what their users asked for.
+    `is_by_event`: a round after each single event, else one for all events of an instant.
+    """
+
+    behind: str = "easy"
+    is_perfect: bool = False
+    is_by_event: bool = True
+
+
+def replay(trace: Trace, capacity: int, order: Order) -> Ints:
+    """Return when each job started, in milliseconds; axes [job].
+
+    One machine of `capacity` units holds them all. BadTrace if a job is larger than that.
+    """
+    if len(trace) and trace.units.max() > capacity:
+        largest = int(trace.units.max())
+        raise BadTrace(f"a job asks for {largest} units of {capacity}: give at least {largest}")
+    sizes, kin = np.unique(trace.units, return_inverse=True)
+    none = np.zeros(len(sizes), np.int64)
+    lone = np.zeros((len(sizes), 1), np.int64)
+    kins = Kins(sizes.reshape(-1, 1), none, lone, lone, none, none, none)
+    whole = np.full((1, 1), capacity, np.int64)
+    places = Places(whole.copy(), whole, np.zeros((1, 3), np.int64), whole.copy())
+    length = trace.run_ms if order.is_perfect else trace.length_ms
+    behind = BEHIND.index(order.behind)
+    return _replay(
+        trace.submit_ms,
+        trace.run_ms,
+        length,
+        kin.astype(np.int64),
+        kins,
+        places,
+        behind,
+        order.is_by_event,
+    )
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _replay(
+    submit: Ints,
+    run: Ints,
+    length: Ints,
+    kin: Ints,
+    kins: Kins,
+    places: Places,
+    behind: int,
+    is_by_event: bool,
+) -> Ints:
+    """Return the starts; axes [job] throughout, jobs by submission.
+
+    At one instant those who come are taken before those who end, and those in the order of their
+    starts; whoever ends exactly as expected has ended before all of them.
+    """
+    jobs = submit.shape[0]
+    start, node = np.full(jobs, -1, np.int64), np.empty(jobs, np.int64)
+    waiting, running = np.empty(jobs, np.int64), np.empty(jobs, np.int64)
+    waits, runs, came, begun = 0, 0, 0, 0
+    ends = [(LARGEST, 0, 0)]
+    while came < jobs or ends[0][0] < LARGEST:
+        now = min(ends[0][0], submit[came] if came < jobs else LARGEST)
+        runs = _end_as_expected(now, start, run, length, kin, node, kins, places, running, runs)
+        is_over = False
+        while not is_over:
+            if came < jobs and submit[came] == now:
+                waiting[waits] = came
+                came, waits = came + 1, waits + 1
+            else:
+                _, _, job = heapq.heappop(ends)
+                runs = _end(job, kin, node, kins, places, running, runs)
+            is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
+            if waits and (is_over or is_by_event):
+                rows, nodes = _round(
+                    now,
+                    waiting[:waits],
+                    running[:runs],
+                    start,
+                    length,
+                    kin,
+                    node,
+                    kins,
+                    places,
+                    behind,
+                )
+                for at in range(rows.shape[0]):
+                    job = waiting[rows[at]]
+                    start[job], node[job] = now, nodes[at]
+                    running[runs] = job
+                    runs, begun = runs + 1, begun + 1
+                    heapq.heappush(ends, (now + run[job], begun, job))
+                waits = _drop_started(waiting, waits, start)
+                is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
+    return start
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _round(
+    now: int,
+    waiting: Ints,
+    running: Ints,
+    start: Ints,
+    length: Ints,
+    kin: Ints,
+    node: Ints,
+    kins: Kins,
+    places: Places,
+    behind: int,
+) -> tuple[Ints, Ints]:
+    """Return (row of `waiting`, node) of each job that starts now."""
+    each = np.full(waiting.shape[0], LARGEST)
+    told = Jobs(kin[waiting], np.ones(waiting.shape[0], np.int64), each, length[waiting])
+    due = np.maximum(0, start[running] + length[running] - now)
+    releases = Releases(due, node[running], kins.need[kin[running]])
+    payers = Payers(np.zeros(1, np.int64), np.ones(1, np.int64), np.full(1, LARGEST))
+    return fill(told, kins, places, payers, releases, nothing_kept(places), behind)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _end_as_expected(
+    now: int,
+    start: Ints,
+    run: Ints,
+    length: Ints,
+    kin: Ints,
+    node: Ints,
+    kins: Kins,
+    places: Places,
+    running: Ints,
+    runs: int,
+) -> int:
+    at = 0
+    while at < runs:
+        job = running[at]
+        if start[job] + run[job] == now and start[job] + length[job] == now:
+            runs = _end(job, kin, node, kins, places, running, runs)
+        else:
+            at += 1
+    return runs
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _end(
+    job: int, kin: Ints, node: Ints, kins: Kins, places: Places, running: Ints, runs: int
+) -> int:
+    """Give back what a job holds, unless it has been; return how many still run."""
+    for at in range(runs):
+        if running[at] == job:
+            for later in range(at + 1, runs):
+                running[later - 1] = running[later]
+            for resource in range(kins.need.shape[1]):
+                places.free[node[job], resource] += kins.need[kin[job], resource]
+                places.lent[places.traits[node[job], 0], resource] += kins.need[kin[job], resource]
+            return runs - 1
+    return runs
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _drop_started(waiting: Ints, waits: int, start: Ints) -> int:
+    kept = 0
+    for at in range(waits):
+        if start[waiting[at]] < 0:
+            waiting[kept] = waiting[at]
+            kept += 1
+    return kept

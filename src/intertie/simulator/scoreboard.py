@@ -1,0 +1,52 @@
+"""What a replay was worth: waits, slowdowns, occupancy; one set of definitions for all policies."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from intertie.simulator.traces.trace import Ints, Trace
+
+SHORTEST_MS = 10_000  # below this a slowdown says nothing (Feitelson 1997)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Times in seconds, by job. `ave_bsld` is the mean of max(1, (wait + run) / max(run, 10 s)).
+
+    `occupancy` is units × run time ÷ (capacity × the time from first submission to last end).
+    """
+
+    jobs: int
+    wait_mean_s: float
+    wait_p50_s: float
+    wait_p90_s: float
+    jct_mean_s: float
+    jct_p99_s: float
+    ave_bsld: float
+    makespan_s: float
+    occupancy: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def score(trace: Trace, starts: Ints, capacity: int) -> Score:
+    """Return the score of a replay; a trace without jobs has none (ValueError)."""
+    if not len(trace):
+        raise ValueError("there are no jobs to score")
+    wait, run = starts - trace.submit_ms, trace.run_ms
+    jct, ends = wait + run, starts + run
+    makespan = int(ends.max() - trace.submit_ms.min())
+    bsld = np.maximum(1.0, jct / np.maximum(run, SHORTEST_MS))
+    return Score(
+        jobs=len(trace),
+        wait_mean_s=float(wait.mean()) / 1000,
+        wait_p50_s=float(np.percentile(wait, 50)) / 1000,
+        wait_p90_s=float(np.percentile(wait, 90)) / 1000,
+        jct_mean_s=float(jct.mean()) / 1000,
+        jct_p99_s=float(np.percentile(jct, 99)) / 1000,
+        ave_bsld=float(bsld.mean()),
+        makespan_s=makespan / 1000,
+        occupancy=float((run * trace.units).sum() / (capacity * makespan)),
+    )

@@ -1,0 +1,47 @@
+"""The Standard Workload Format of the Parallel Workloads Archive: 18 numbers a line.
+
+https://www.cs.huji.ac.il/labs/parallel/workload/swf.html
+"""
+
+import gzip
+import re
+from pathlib import Path
+
+from intertie.simulator.traces.trace import BadTrace, Trace, in_order
+
+FIELDS = 18
+SUBMIT, RUN, USED, ASKED, LENGTH, USER = 1, 3, 4, 7, 8, 11
+CAPACITY = re.compile(r";\s*MaxProcs:\s*(\d+)")
+S = 1000
+
+
+def read_swf(path: Path) -> Trace:
+    """Return the jobs that ran; BadTrace names the line and the field that cannot be read.
+
+    A job without a request asks for the processors that it used and the time that it took.
+    """
+    rows, capacity = [], 0
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        for number, line in enumerate(file, start=1):
+            if line.startswith(";"):
+                found = CAPACITY.match(line)
+                capacity = int(found[1]) if found else capacity
+            elif words := line.split():
+                told = _numbers(path, number, words)
+                if told[RUN] > 0:
+                    units = told[ASKED] if told[ASKED] > 0 else told[USED]
+                    rows.append(
+                        (told[SUBMIT] * S, told[RUN] * S, told[LENGTH] * S, units, told[USER])
+                    )
+    if not rows:
+        raise BadTrace(f"{path.name}: no job in it ran; is it in the Standard Workload Format?")
+    return in_order(rows, capacity)
+
+
+def _numbers(path: Path, number: int, words: list[str]) -> list[int]:
+    if len(words) != FIELDS:
+        raise BadTrace(f"{path.name}:{number}: {len(words)} fields, not {FIELDS}")
+    try:
+        return [int(float(word)) for word in words]
+    except ValueError as error:
+        raise BadTrace(f"{path.name}:{number}: {error}; write whole numbers") from error

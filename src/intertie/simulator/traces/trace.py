@@ -1,0 +1,47 @@
+"""One trace: jobs as columns, oldest first."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class BadTrace(ValueError):
+    """The file is not what its name says; the message names the line and the field."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Jobs by submission; axes [job]; times in milliseconds from the first midnight of the trace.
+
+    `length_ms` is what the user asked for, never less than `run_ms`. `units` are the cores or the
+    devices that a job holds as one piece. `user` counts the users from 0.
+    """
+
+    submit_ms: Ints
+    run_ms: Ints
+    length_ms: Ints
+    units: Ints
+    user: Ints
+    capacity: int = 0
+
+    def __len__(self) -> int:
+        return len(self.submit_ms)
+
+    def first(self, jobs: int) -> "Trace":
+        """Return the trace of the first so many jobs."""
+        told: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        cut = {name: value[:jobs] for name, value in told.items() if name != "capacity"}
+        return Trace(**cut, capacity=self.capacity)
+
+
+def in_order(rows: list[tuple[int, int, int, int, int]], capacity: int = 0) -> Trace:
+    """Return a trace of (submit, run, length, units, user) rows, sorted by submission."""
+    columns = np.array(rows, np.int64).reshape(-1, 5)
+    columns = columns[np.argsort(columns[:, 0], kind="stable")]
+    submit, run, length, units, user = columns.T.copy()
+    _, user = np.unique(user, return_inverse=True)
+    return Trace(submit, run, np.maximum(run, length), units, user.astype(np.int64), capacity)

@@ -1,0 +1,155 @@
+"""The compiled replay agrees with its slow twin, and with what others published of real traces."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intertie.placement.given import BEHIND
+from intertie.simulator.replay import Order, replay
+from intertie.simulator.scoreboard import score
+from intertie.simulator.traces.reading import read_trace
+from intertie.simulator.traces.trace import BadTrace, Trace, in_order
+from tests.support.slow_fill import SlowFill, an_instance
+
+SLICES = Path(__file__).parent / "traces"
+CAPACITY = 4
+Row = tuple[int, int, int, int, int]
+
+
+class SlowReplay:
+    """`replay` as its specification: one event after another, each with a round of `SlowFill`."""
+
+    def __init__(self, trace: Trace, capacity: int, order: Order) -> None:
+        self.trace, self.capacity, self.order = trace, capacity, order
+        self.length = trace.run_ms if order.is_perfect else trace.length_ms
+        self.waiting: list[int] = []
+        self.start: dict[int, int] = {}
+        self.running: list[int] = []
+
+    def run(self) -> list[int]:
+        """Return when each job started."""
+        coming = list(range(len(self.trace)))
+        while coming or self.running:
+            instants = [self._end(job) for job in self.running]
+            now = min([*instants, *(int(self.trace.submit_ms[job]) for job in coming[:1])])
+            ended = [job for job in self.running if self._end(job) == now]
+            self.running = [
+                job for job in self.running if job not in ended or self._expected(job) != now
+            ]
+            events = [("come", job) for job in coming if self.trace.submit_ms[job] == now]
+            events += [("end", job) for job in ended]
+            while events:
+                what, job = events.pop(0)
+                if what == "come":
+                    coming.remove(job)
+                    self.waiting.append(job)
+                elif job in self.running:
+                    self.running.remove(job)
+                if self.order.is_by_event or not events:
+                    self._round(now)
+        return [self.start[job] for job in range(len(self.trace))]
+
+    def _end(self, job: int) -> int:
+        return self.start[job] + int(self.trace.run_ms[job])
+
+    def _expected(self, job: int) -> int:
+        return self.start[job] + int(self.length[job])
+
+    def _round(self, now: int) -> None:
+        units = self.trace.units.tolist()
+        told = an_instance(
+            kin=list(range(len(self.waiting))),
+            tasks=[1] * len(self.waiting),
+            budget=[1] * len(self.waiting),
+            length=[int(self.length[job]) for job in self.waiting],
+            need=[[units[job]] for job in self.waiting],
+            rank=[[0]] * len(self.waiting),
+            hold=[[0]] * len(self.waiting),
+            use=[0] * len(self.waiting),
+            is_gang=[0] * len(self.waiting),
+            project=[0] * len(self.waiting),
+            free=[[self.capacity - sum(units[job] for job in self.running)]],
+            whole=[[self.capacity]],
+            lent=[[self.capacity - sum(units[job] for job in self.running)]],
+            releases=[(max(0, self._expected(job) - now), 0, [units[job]]) for job in self.running],
+        )
+        placed = SlowFill(replace(told, behind=self.order.behind)).run()
+        for row, _ in placed:
+            self.start[self.waiting[row]] = now
+            self.running.append(self.waiting[row])
+        self.waiting = [job for job in self.waiting if job not in self.start]
+
+
+rows = st.lists(
+    st.tuples(
+        st.integers(0, 6),
+        st.integers(1, 5),
+        st.integers(0, 8),
+        st.integers(1, CAPACITY),
+        st.just(0),
+    ),
+    min_size=1,
+    max_size=8,
+)
+orders = st.builds(Order, st.sampled_from(BEHIND), st.booleans(), st.booleans())
+
+
+@given(rows, orders)
+def test_the_replay_starts_every_job_when_its_slow_twin_does(told: list[Row], order: Order) -> None:
+    trace = in_order(told)
+    assert replay(trace, CAPACITY, order).tolist() == SlowReplay(trace, CAPACITY, order).run()
+
+
+@given(rows, orders)
+def test_no_more_runs_at_once_than_there_is_and_nobody_starts_before_he_came(
+    told: list[Row], order: Order
+) -> None:
+    trace = in_order(told)
+    starts = replay(trace, CAPACITY, order)
+    assert (starts >= trace.submit_ms).all()
+    for at in starts:
+        runs = (starts <= at) & (at < starts + trace.run_ms)
+        assert trace.units[runs].sum() <= CAPACITY
+
+
+@given(rows)
+def test_room_that_is_kept_lets_nobody_delay_the_first_who_waits(told: list[Row]) -> None:
+    """With true lengths, who is first in the queue starts no later than behind nobody."""
+    trace = in_order(told)
+    easy = replay(trace, CAPACITY, Order("easy", is_perfect=True))
+    alone = replay(trace, CAPACITY, Order("nobody", is_perfect=True))
+    blocked = np.flatnonzero(alone > trace.submit_ms)
+    if len(blocked):
+        assert easy[blocked[0]] <= alone[blocked[0]]
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("is_perfect", [False, True])
+def test_the_first_jobs_of_kth_start_when_the_slow_twin_says(behind: str, is_perfect: bool) -> None:
+    trace = read_trace(SLICES / "kth-sp2-first-400.swf").first(120)
+    order = Order(behind, is_perfect)
+    found = replay(trace, trace.capacity, order)
+    assert found.tolist() == SlowReplay(trace, trace.capacity, order).run()
+
+
+def test_a_replay_is_the_same_each_time() -> None:
+    trace = read_trace(SLICES / "kth-sp2-first-400.swf")
+    first, again = (replay(trace, trace.capacity, Order("shortest")) for _ in range(2))
+    assert first.tobytes() == again.tobytes()
+
+
+def test_a_job_that_could_never_start_is_refused_with_what_it_needs() -> None:
+    with pytest.raises(BadTrace, match="5 units of 4: give at least 5"):
+        replay(in_order([(0, 1, 1, 5, 0)]), CAPACITY, Order())
+
+
+def test_a_score_is_what_its_definitions_say() -> None:
+    trace = in_order([(0, 20_000, 0, 2, 0), (0, 5_000, 0, 2, 0), (0, 10_000, 0, 4, 1)])
+    found = score(trace, replay(trace, CAPACITY, Order()), CAPACITY)
+    assert (found.wait_mean_s, found.jct_mean_s, found.makespan_s) == (20 / 3, 55 / 3, 30.0)
+    assert found.ave_bsld == (1 + 1 + 3) / 3
+    assert found.occupancy == (2 * 20 + 2 * 5 + 4 * 10) / (4 * 30)

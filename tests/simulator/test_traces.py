@@ -1,0 +1,55 @@
+"""Readers on slices of real files, and on files that are not what their names say."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from intertie.simulator.traces.reading import read_trace
+from intertie.simulator.traces.trace import BadTrace
+
+SLICES = Path(__file__).parent / "traces"
+
+
+def test_the_first_jobs_of_kth_are_read_as_they_stand_there() -> None:
+    trace = read_trace(SLICES / "kth-sp2-first-400.swf")
+    assert (len(trace), trace.capacity) == (400, 100)
+    first = (trace.submit_ms[0], trace.run_ms[0], trace.length_ms[0], trace.units[0])
+    assert first == (0, 97_225_000, 210_000_000, 56)
+    assert trace.user[:4].tolist() == [0, 1, 1, 2]
+    assert (trace.length_ms >= trace.run_ms).all()
+
+
+def test_a_compressed_log_reads_as_the_plain_one(tmp_path: Path) -> None:
+    plain = SLICES / "kth-sp2-first-400.swf"
+    packed = tmp_path / "kth.swf.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert read_trace(packed).submit_ms.tolist() == read_trace(plain).submit_ms.tolist()
+
+
+def test_a_cluster_of_itp_is_read_by_submission() -> None:
+    trace = read_trace(SLICES / "itp-cluster03-first-60.csv")
+    assert len(trace) == 60
+    assert (trace.submit_ms[0], trace.run_ms[0], trace.units[0]) == (911_907_000, 709_000, 32)
+    assert trace.submit_ms.tolist() == sorted(trace.submit_ms.tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.swf", "1 2 3\n", "a.swf:1: 3 fields, not 18"),
+        ("a.swf", "; empty\n", "no job in it ran"),
+        ("a.swf", " ".join(["x"] * 18), "a.swf:1: .*write whole numbers"),
+        ("a.csv", "id,num_gpu\n1,2\n", "no column submission_time"),
+        ("a.csv", "submission_time,duration,num_gpu\n1,,2\n", "a.csv:2"),
+        ("a.csv", "submission_time,duration,num_gpu\n1,0,2\n", "no job in it ran"),
+        ("a.txt", "", ".swf, .swf.gz and .csv are"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_where_and_what(
+    name: str, text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(BadTrace, match=message):
+        read_trace(path)
