@@ -4,7 +4,7 @@ import numpy as np
 
 from intertie.cycle.orders import Supply
 from intertie.model.policy import Policy
-from intertie.model.states import LeaseState
+from intertie.model.states import FINISHING, LeaseState
 from intertie.model.units import MILLI
 from intertie.placement.given import Releases
 from intertie.world.world import ROOM, World
@@ -16,13 +16,14 @@ def releases_of(world: World, supply: Supply, policy: Policy, now: int) -> Relea
     """Return the leases that hold room, by when they are expected to end; none if nobody asks.
 
     A lease is expected to end with its job's stated run time, else with its time limit; one that
-    is overdue, now.
+    is overdue, now. What has only its files left holds no more than disk, and is left out.
     """
     leases, jobs = world.leases, world.jobs
     if policy.behind == "anybody":
         nobody = np.zeros(0, np.int64)
         return Releases(nobody, nobody, np.zeros((0, len(ROOM)), np.int64))
-    slots = np.flatnonzero(leases.used() & np.isin(leases.column("state"), _ALIVE))
+    is_there = np.isin(leases.column("state"), _ALIVE) & (leases.column("observed") < FINISHING)
+    slots = np.flatnonzero(leases.used() & is_there)
     job = leases.column("job_slot")[slots]
     limit_s, stated_s = jobs.column("time_limit_s")[job], jobs.column("expected_s")[job]
     length_s = np.where(stated_s > 0, np.minimum(stated_s, limit_s), limit_s)
