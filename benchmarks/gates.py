@@ -1,8 +1,9 @@
 """`python -m benchmarks gates --traces FOLDER`: published numbers that a replay must reproduce.
 
-FOLDER holds `swf/KTH-SP2-1996.swf.gz` of the Parallel Workloads Archive. The figures are those of
-the SC'15 simulator on that log (28 481 jobs that ran, lengths of at least the run time). Times are
-of the processor, after the kernels were compiled.
+FOLDER holds `swf/KTH-SP2-1996.swf.gz` of the Parallel Workloads Archive, whose figures are those of
+the SC'15 simulator on that log (28 481 jobs that ran, lengths of at least the run time); and
+`itp/raw/cluster01.csv` … of Microsoft ITP (69 351 jobs), each cluster by itself and all as one,
+with true lengths. Times are of the processor, after the kernels were compiled.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from time import process_time
 from intertie.simulator.replay import Order, replay
 from intertie.simulator.scoreboard import score
 from intertie.simulator.traces.reading import read_trace
+from intertie.simulator.traces.trace import Trace, merged
 
 WHAT = "published results on real traces, reproduced by the place step's own kernel"
 KTH = "swf/KTH-SP2-1996.swf.gz"
@@ -24,6 +26,10 @@ GATES = (
     ("EASY, shortest behind (SJBF)", Order("shortest"), 69.4054),
     ("EASY, perfect lengths", Order("easy", is_perfect=True), 71.7224),
 )
+# Devices of each cluster of ITP, and what was published of halves and quarters of them.
+ITP = {1: 512, 2: 512, 3: 512, 4: 1024, 5: 512, 6: 512, 7: 1024, 8: 1024, 9: 1024, 10: 256}
+CLUSTERS = (("alone", 1, 1.02), ("alone", 2, 5.89), ("as one", 1, 1.0), ("as one", 4, 1.03))
+TRUE = Order("easy", is_perfect=True)
 
 
 @dataclass(frozen=True)
@@ -45,15 +51,28 @@ class Gate:
 def measure(folder: Path) -> list[Gate]:
     """Return every gate on the traces of a folder; BadTrace or OSError if one cannot be read."""
     trace = read_trace(folder / KTH)
-    found = []
-    for name, order, published in GATES:
-        replay(trace.first(100), trace.capacity, order)
-        began = process_time()
-        starts = replay(trace, trace.capacity, order)
-        took_s = process_time() - began
-        bsld = score(trace, starts, trace.capacity).ave_bsld
-        found.append(Gate(f"KTH-SP2 {name}", published, bsld, int(len(trace) / took_s)))
+    replay(trace.first(100), trace.capacity, TRUE)
+    found = [
+        _gate(f"KTH-SP2 {name}", published, [(trace, trace.capacity)], order)
+        for name, order, published in GATES
+    ]
+    of = {number: read_trace(folder / f"itp/raw/cluster{number:02}.csv") for number in ITP}
+    for how, part, published in CLUSTERS:
+        parts = [(of[number], devices // part) for number, devices in ITP.items()]
+        if how == "as one":
+            parts = [(merged([each for each, _ in parts]), sum(devices for _, devices in parts))]
+        name = f"ITP's clusters {how}, {sum(ITP.values()) // part} devices"
+        found.append(_gate(name, published, parts, TRUE))
     return found
+
+
+def _gate(name: str, published: float, parts: list[tuple[Trace, int]], order: Order) -> Gate:
+    """Return the gate of some traces, each on a machine of its own; the mean is over all jobs."""
+    jobs = sum(len(trace) for trace, _ in parts)
+    began, total = process_time(), 0.0
+    for trace, capacity in parts:
+        total += score(trace, replay(trace, capacity, order), capacity).ave_bsld * len(trace)
+    return Gate(name, published, total / jobs, int(jobs / (process_time() - began)))
 
 
 def main(words: list[str]) -> int:

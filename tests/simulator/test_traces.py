@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from intertie.simulator.traces.reading import read_trace
-from intertie.simulator.traces.trace import BadTrace
+from intertie.simulator.traces.trace import BadTrace, in_order, merged
 
 SLICES = Path(__file__).parent / "traces"
 
@@ -32,6 +32,14 @@ def test_a_cluster_of_itp_is_read_by_submission() -> None:
     assert len(trace) == 60
     assert (trace.submit_ms[0], trace.run_ms[0], trace.units[0]) == (911_907_000, 709_000, 32)
     assert trace.submit_ms.tolist() == sorted(trace.submit_ms.tolist())
+
+
+def test_merged_traces_keep_every_job_by_submission_and_every_user_apart() -> None:
+    one = in_order([(5, 1, 1, 1, 7), (0, 2, 2, 2, 8)])
+    both = merged([one, in_order([(3, 3, 3, 3, 7)]), in_order([])])
+    assert both.submit_ms.tolist() == [0, 3, 5]
+    assert both.units.tolist() == [2, 3, 1]
+    assert len(set(both.user.tolist())) == 3
 
 
 @pytest.mark.parametrize(

@@ -45,3 +45,14 @@ def in_order(rows: list[tuple[int, int, int, int, int]], capacity: int = 0) -> T
     submit, run, length, units, user = columns.T.copy()
     _, user = np.unique(user, return_inverse=True)
     return Trace(submit, run, np.maximum(run, length), units, user.astype(np.int64), capacity)
+
+
+def merged(traces: list[Trace]) -> Trace:
+    """Return the jobs of several traces as one; users of different traces are different."""
+    names = ("submit_ms", "run_ms", "length_ms", "units", "user")
+    rows, users = [], 0
+    for trace in traces:
+        columns = [getattr(trace, name) for name in names[:-1]]
+        rows.append(np.stack([*columns, trace.user + users], axis=1))
+        users += int(trace.user.max(initial=-1)) + 1
+    return in_order([tuple(row) for part in rows for row in part.tolist()])
