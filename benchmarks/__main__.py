@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from benchmarks import gates, quote_latency, rounds, submit_to_running
+from benchmarks import federation, gates, quote_latency, rounds, submit_to_running
 from benchmarks.engines import command as engines
 from benchmarks.load import command as load
 from benchmarks.table import Outcome
@@ -20,7 +20,12 @@ ALL: dict[str, tuple[str, Callable[[], Outcome]]] = {
 def main(words: list[str] | None = None) -> int:
     """Return 0 after printing the list or one benchmark's table and figure."""
     words = sys.argv[1:] if words is None else words
-    own = {"load": load, "engines": engines, "gates": gates}  # tables with options of their own
+    own = {
+        "load": load,
+        "engines": engines,
+        "gates": gates,
+        "federation": federation,
+    }  # tables with options of their own
     if words and words[0] in own:
         return own[words[0]].main(words[1:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
 
+from benchmarks.itp import clusters
 from intertie.simulator.replay import Order, replay
 from intertie.simulator.scoreboard import score
 from intertie.simulator.traces.reading import read_trace
@@ -26,8 +27,7 @@ GATES = (
     ("EASY, shortest behind (SJBF)", Order("shortest"), 69.4054),
     ("EASY, perfect lengths", Order("easy", is_perfect=True), 71.7224),
 )
-# Devices of each cluster of ITP, and what was published of halves and quarters of them.
-ITP = {1: 512, 2: 512, 3: 512, 4: 1024, 5: 512, 6: 512, 7: 1024, 8: 1024, 9: 1024, 10: 256}
+# What was published of ITP's clusters with all, halves and quarters of their devices.
 CLUSTERS = (("alone", 1, 1.02), ("alone", 2, 5.89), ("as one", 1, 1.0), ("as one", 4, 1.03))
 TRUE = Order("easy", is_perfect=True)
 
@@ -56,12 +56,12 @@ def measure(folder: Path) -> list[Gate]:
         _gate(f"KTH-SP2 {name}", published, [(trace, trace.capacity)], order)
         for name, order, published in GATES
     ]
-    of = {number: read_trace(folder / f"itp/raw/cluster{number:02}.csv") for number in ITP}
     for how, part, published in CLUSTERS:
-        parts = [(of[number], devices // part) for number, devices in ITP.items()]
+        parts = clusters(folder, part)
+        devices = sum(each for _, each in parts)
         if how == "as one":
-            parts = [(merged([each for each, _ in parts]), sum(devices for _, devices in parts))]
-        name = f"ITP's clusters {how}, {sum(ITP.values()) // part} devices"
+            parts = [(merged([each for each, _ in parts]), devices)]
+        name = f"ITP's clusters {how}, {devices} devices"
         found.append(_gate(name, published, parts, TRUE))
     return found
 

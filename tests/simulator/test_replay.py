@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intertie.placement.given import BEHIND
-from intertie.simulator.replay import Order, replay
+from intertie.placement.given import BEHIND, NO_TRADE
+from intertie.simulator.replay import Order, replay, replay_together
 from intertie.simulator.scoreboard import score
 from intertie.simulator.traces.reading import read_trace
-from intertie.simulator.traces.trace import BadTrace, Trace, in_order
+from intertie.simulator.traces.trace import BadTrace, Trace, in_order, merged
 from tests.support.slow_fill import SlowFill, an_instance
 
 SLICES = Path(__file__).parent / "traces"
@@ -153,3 +153,23 @@ def test_a_score_is_what_its_definitions_say() -> None:
     assert (found.wait_mean_s, found.jct_mean_s, found.makespan_s) == (20 / 3, 55 / 3, 30.0)
     assert found.ave_bsld == (1 + 1 + 3) / 3
     assert found.occupancy == (2 * 20 + 2 * 5 + 4 * 10) / (4 * 30)
+
+
+def test_a_job_goes_home_where_there_is_room_and_else_where_it_would_rather() -> None:
+    east = in_order([(0, 9_000, 0, 4, 0), (1, 9_000, 0, 2, 0), (2, 9_000, 0, 2, 0)])
+    both = merged([east, in_order([(0, 1_000, 0, 1, 0)])])
+    rank = np.array([[0, 1, 2], [NO_TRADE, 0, NO_TRADE]], np.int64)
+    starts, clusters = replay_together(both, [4, 2, 4], rank, Order())
+    found = [clusters[both.home == home].tolist() for home in (0, 1)]
+    assert found == [[0, 2, 2], [1]]
+    assert (starts == both.submit_ms).all()
+
+
+def test_clusters_apart_are_replayed_together_as_each_alone() -> None:
+    trace = read_trace(SLICES / "kth-sp2-first-400.swf")
+    parts = [trace.first(150), trace.first(90)]
+    apart = np.where(np.eye(2, dtype=bool), 0, NO_TRADE).astype(np.int64)
+    both = merged(parts)
+    starts, _ = replay_together(both, [100, 100], apart, Order("anybody"))
+    for home, part in enumerate(parts):
+        assert (starts[both.home == home] == replay(part, 100, Order("anybody"))).all()

@@ -6,7 +6,7 @@ event after another in plain Python, is in tests/unit/test_replay.py.
 """
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -15,6 +15,8 @@ from intertie.placement.fill import fill, nothing_kept
 from intertie.placement.given import (
     BEHIND,
     LARGEST,
+    NO_TRADE,
+    POOL,
     Ints,
     Jobs,
     Kins,
@@ -43,25 +45,40 @@ def replay(trace: Trace, capacity: int, order: Order) -> Ints:
 
     One machine of `capacity` units holds them all. BadTrace if a job is larger than that.
     """
-    if len(trace) and trace.units.max() > capacity:
-        largest = int(trace.units.max())
-        raise BadTrace(f"a job asks for {largest} units of {capacity}: give at least {largest}")
-    sizes, kin = np.unique(trace.units, return_inverse=True)
-    none = np.zeros(len(sizes), np.int64)
-    lone = np.zeros((len(sizes), 1), np.int64)
-    kins = Kins(sizes.reshape(-1, 1), none, lone, lone, none, none, none)
-    whole = np.full((1, 1), capacity, np.int64)
-    places = Places(whole.copy(), whole, np.zeros((1, 3), np.int64), whole.copy())
-    length = trace.run_ms if order.is_perfect else trace.length_ms
-    behind = BEHIND.index(order.behind)
+    alone = replace(trace, home=np.zeros(len(trace), np.int64))
+    return replay_together(alone, [capacity], np.zeros((1, 1), np.int64), order)[0]
+
+
+def replay_together(
+    trace: Trace, capacity: list[int], rank: Ints, order: Order
+) -> tuple[Ints, Ints]:
+    """Return when and at which cluster each job started; axes [job].
+
+    Each cluster is one machine of so many units. rank[home, cluster] is where the jobs of a home
+    would rather go, the lowest first, and NO_TRADE where they may not. BadTrace if a job fits
+    nowhere that it may go.
+    """
+    by_shape = np.stack([trace.units, trace.home])
+    shapes, kin = np.unique(by_shape, axis=1, return_inverse=True)
+    units, own = shapes
+    whole = np.array(capacity, np.int64).reshape(-1, 1)
+    may = rank[own] != NO_TRADE
+    if too_large := np.flatnonzero(~(may & (whole[:, 0] >= units[:, None])).any(axis=1)).tolist():
+        largest, most = int(units[too_large].max()), int(whole.max())
+        raise BadTrace(f"a job asks for {largest} units of {most}: give at least {largest}")
+    none, free_of_charge = np.zeros(len(units), np.int64), np.zeros_like(rank[own])
+    kins = Kins(units.reshape(-1, 1).copy(), none, rank[own], free_of_charge, none, none, none)
+    traits = np.zeros((len(capacity), 3), np.int64)
+    traits[:, POOL] = np.arange(len(capacity))
+    places = Places(whole.copy(), whole, traits, whole.copy())
     return _replay(
         trace.submit_ms,
         trace.run_ms,
-        length,
-        kin.astype(np.int64),
+        trace.run_ms if order.is_perfect else trace.length_ms,
+        kin.reshape(-1).astype(np.int64),
         kins,
         places,
-        behind,
+        BEHIND.index(order.behind),
         order.is_by_event,
     )
 
@@ -76,8 +93,8 @@ def _replay(
     places: Places,
     behind: int,
     is_by_event: bool,
-) -> Ints:
-    """Return the starts; axes [job] throughout, jobs by submission.
+) -> tuple[Ints, Ints]:
+    """Return the starts and the nodes; axes [job] throughout, jobs by submission.
 
     At one instant those who come are taken before those who end, and those in the order of their
     starts; whoever ends exactly as expected has ended before all of them.
@@ -120,7 +137,7 @@ def _replay(
                     heapq.heappush(ends, (now + run[job], begun, job))
                 waits = _drop_started(waiting, waits, start)
                 is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
-    return start
+    return start, node
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -179,7 +196,9 @@ def _end(
                 running[later - 1] = running[later]
             for resource in range(kins.need.shape[1]):
                 places.free[node[job], resource] += kins.need[kin[job], resource]
-                places.lent[places.traits[node[job], 0], resource] += kins.need[kin[job], resource]
+                places.lent[places.traits[node[job], POOL], resource] += kins.need[
+                    kin[job], resource
+                ]
             return runs - 1
     return runs
 

@@ -18,7 +18,8 @@ class Trace:
     """Jobs by submission; axes [job]; times in milliseconds from the first midnight of the trace.
 
     `length_ms` is what the user asked for, never less than `run_ms`. `units` are the cores or the
-    devices that a job holds as one piece. `user` counts the users from 0.
+    devices that a job holds as one piece. `user` counts the users from 0, `home` the clusters that
+    they are users of.
     """
 
     submit_ms: Ints
@@ -26,6 +27,7 @@ class Trace:
     length_ms: Ints
     units: Ints
     user: Ints
+    home: Ints
     capacity: int = 0
 
     def __len__(self) -> int:
@@ -44,15 +46,18 @@ def in_order(rows: list[tuple[int, int, int, int, int]], capacity: int = 0) -> T
     columns = columns[np.argsort(columns[:, 0], kind="stable")]
     submit, run, length, units, user = columns.T.copy()
     _, user = np.unique(user, return_inverse=True)
-    return Trace(submit, run, np.maximum(run, length), units, user.astype(np.int64), capacity)
+    user, home = user.astype(np.int64), np.zeros(len(columns), np.int64)
+    return Trace(submit, run, np.maximum(run, length), units, user, home, capacity)
 
 
 def merged(traces: list[Trace]) -> Trace:
-    """Return the jobs of several traces as one; users of different traces are different."""
+    """Return the jobs of several clusters as one trace; `home` is the place in the list."""
     names = ("submit_ms", "run_ms", "length_ms", "units", "user")
-    rows, users = [], 0
-    for trace in traces:
-        columns = [getattr(trace, name) for name in names[:-1]]
-        rows.append(np.stack([*columns, trace.user + users], axis=1))
-        users += int(trace.user.max(initial=-1)) + 1
-    return in_order([tuple(row) for part in rows for row in part.tolist()])
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(trace, name) for trace in traces]) for name in names
+    }
+    columns["home"] = np.repeat(np.arange(len(traces)), [len(trace) for trace in traces])
+    users = np.cumsum([0, *(int(trace.user.max(initial=-1)) + 1 for trace in traces)])
+    columns["user"] += users[columns["home"]]
+    order = np.argsort(columns["submit_ms"], kind="stable")
+    return Trace(**{name: column[order] for name, column in columns.items()})
