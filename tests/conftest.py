@@ -2,8 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from intertie.control.kernels import prepare_kernels, warm_kernels
 from tests.support.databases import database_url, databases, module_database_url, postgres
 
 # Fixtures of every folder.
@@ -23,3 +25,10 @@ settings.register_profile(
     "thorough", parent=settings.get_profile("default"), derandomize=False, max_examples=2_000
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the kernels once, before there are workers: no network waits for it in a test."""
+    if not hasattr(config, "workerinput"):
+        prepare_kernels()
+        warm_kernels()

@@ -31,7 +31,7 @@ def build(frame: Frame) -> None:
     section(say("network.offers"), say("network.offers_note"))
     offers = Table(_offer_columns(frame.speech), say("network.no_offers"))
     section(say("network.abilities"))
-    abilities = Table(_ability_columns(frame.speech), say("network.no_offers"))
+    abilities = Table(_ability_columns(frame.speech), "")
     section(say("network.pools"))
     pools = Table(_pool_columns(frame.speech), say("network.no_pools"))
     earned = ui.column().classes("w-full")

@@ -164,8 +164,33 @@ def _queues(kin: Ints, project: Ints, projects: int) -> tuple[Ints, Ints, Ints]:
 def _put_shortest_first(queue: Ints, head: Ints, end: Ints, length: Ints) -> None:
     """Order what is left of each project's queue by length; of two alike the earlier."""
     for owner in range(end.shape[0]):
-        rest = queue[head[owner] : end[owner]]
-        rest[:] = rest[np.argsort(length[rest], kind="mergesort")]
+        rest = queue[head[owner] : end[owner]].copy()
+        for at, row in enumerate(_in_order(length[rest])):
+            queue[head[owner] + at] = rest[row]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _in_order(keys: Ints) -> Ints:
+    """Return the rows by their keys, of two alike the earlier: a merge sort from below.
+
+    np.argsort does it too, and takes longer to compile than all the rest.
+    """
+    rows, spare = np.arange(keys.shape[0]), np.empty(keys.shape[0], np.int64)
+    width = 1
+    while width < rows.shape[0]:
+        for first in range(0, rows.shape[0], 2 * width):
+            middle, last = min(first + width, rows.shape[0]), min(first + 2 * width, rows.shape[0])
+            one, other = first, middle
+            for at in range(first, last):
+                if other >= last or (one < middle and keys[rows[one]] <= keys[rows[other]]):
+                    spare[at] = rows[one]
+                    one += 1
+                else:
+                    spare[at] = rows[other]
+                    other += 1
+        rows, spare = spare, rows
+        width *= 2
+    return rows
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -218,8 +243,10 @@ def _keep(
     free, lent = places.free.copy(), places.lent.copy()
     then = Places(free, places.whole, places.traits, lent)
     running, chosen = releases.at.shape[0], np.empty(wanted, np.int64)
-    ends = np.concatenate((releases.at, jobs.length[done[0]]))
-    order, nobody = np.argsort(ends, kind="mergesort"), Kept(np.full(1, LARGEST), free, lent)
+    ends = np.empty(running + done[0].shape[0], np.int64)
+    for at in range(ends.shape[0]):
+        ends[at] = releases.at[at] if at < running else jobs.length[done[0][at - running]]
+    order, nobody = _in_order(ends), Kept(np.full(1, LARGEST), free, lent)
     is_worth = False
     for at, which in enumerate(order):
         is_new = which >= running
@@ -233,10 +260,19 @@ def _keep(
             continue
         if _choose(kins, k, kins.rank[k], most, 0, then, nobody, chosen) >= 0:
             kept.at[0] = ends[which]
-            kept.free[:], kept.lent[:] = free, lent
+            _copy(free, kept.free)
+            _copy(lent, kept.lent)
             return True
         is_worth = False
     return False
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _copy(source: Ints, target: Ints) -> None:
+    """Copy a table by hand: a slice that is assigned brings the words of its error along."""
+    for row in range(source.shape[0]):
+        for column in range(source.shape[1]):
+            target[row, column] = source[row, column]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

@@ -10,10 +10,10 @@ import pytest
 from intertie.engines.protocol import EngineUnavailable, Observed
 from intertie.engines.slurm.commands import Submission
 from intertie.engines.slurm.engine import SlurmEngine
+from tests.engines.hosting import a_body
 from tests.engines.slurm.slurming import (
     COUNTING,
     LEASE,
-    a_script,
     active,
     an_engine,
     count,
@@ -40,7 +40,7 @@ def engine(slurm_alpha: SlurmCluster) -> Iterator[SlurmEngine]:
 def start(engine: SlurmEngine, token: int, script: str, size: int = 3, **known: Any) -> None:
     """Start the member of that token of a gang with the tokens 1 to `size`."""
     gang = {"id": "job-0001-77", "size": size}
-    engine.start(LEASE, token, a_script(script, gang=gang, task_index=token - 1, **known))
+    engine.start(LEASE, token, a_body(script=script, gang=gang, task_index=token - 1, **known))
 
 
 def start_three(engine: SlurmEngine, script: str, **known: Any) -> None:
@@ -88,7 +88,7 @@ def test_a_gang_is_not_handed_over_before_all_of_it_is_here(
 ) -> None:
     start(engine, 1, COUNTING)
     start(engine, 3, COUNTING)
-    engine.start(LEASE, 9, a_script("true"))
+    engine.start(LEASE, 9, a_body(script="true"))
     until_state(engine, "over", 9)
     assert [batch.names for batch in engine.clerk.batches.load()] == [(f"{LEASE}-9",)]
     start(engine, 2, COUNTING)
@@ -103,7 +103,7 @@ def test_a_gang_that_does_not_fit_waits_whole_while_a_smaller_job_passes(
     own = fill_one_node(slurm_alpha)
     start_three(engine, COUNTING)
     until(engine, lambda: active(slurm_alpha), "it to wait at the site")
-    engine.start(LEASE, 9, a_script("true"))
+    engine.start(LEASE, 9, a_body(script="true"))
     assert until_state(engine, "over", 9).exit_code == 0
     assert states(engine) == ["pending"] * 3
     assert [count(engine, token) for token in THREE] == [0, 0, 0]

@@ -80,7 +80,8 @@ def tell(plan: Plan, number: int, statement: int) -> None:
         projects = list(connection.execute(select(tables.DECIDED["Project"].c.id)).scalars())
     path = journal_of(plan, number)
     groups = len(path.read_text().splitlines()) if path.exists() else 0
-    with path.open("ab", buffering=0) as journal:  # a line is written whole, or not at all
+    with path.open("ab", buffering=0) as journal:
+        journal.write(b"\n")  # whoever was killed may have left half a line; whole ones end so: .
         for group in count(max(0, groups - REPEATED)):
             while _is_full(engine):
                 time.sleep(PAUSE_S)
@@ -89,7 +90,7 @@ def tell(plan: Plan, number: int, statement: int) -> None:
             asked = list(_asked(plan, number, group, projects))
             given = append_many(engine, asked)
             told = " ".join(f"{each.key}={n}" for each, n in zip(asked, given, strict=True))
-            journal.write(f"{told}\n".encode())
+            journal.write(f"{told} .\n".encode())
             wake.poke()
 
 
