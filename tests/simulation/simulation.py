@@ -28,7 +28,7 @@ from tests.simulation.agents import Link, Site, on_simulated_time
 from tests.simulation.auditor import Auditor, Truth
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.doors import Away, Doors
-from tests.simulation.machines import Machines
+from tests.simulation.machines import Machines, Run
 from tests.simulation.processes import DeciderProcess, on_simulated_leadership
 from tests.simulation.troubles import Troubles
 from tests.simulation.users import Ask, Users
@@ -278,6 +278,12 @@ class Simulation:
             self._asked("cancel", project, {"job": job})
         self._until_settled(600)
         self.clock.run_until(self.clock.now + 15_000)
+        # What a restored network knows nothing of runs on to its own end, and to that of its lease.
+        ends = self.clock.now + 600_000
+        while self.clock.now < ends and any(
+            run.began_at and not run.is_over for run in self._runs()
+        ):
+            self.clock.run_until(self.clock.now + 5_000)
 
     def _ask_why(self) -> None:
         """What still waits, though nothing is wrong, must have a reason other than want of room."""
@@ -296,6 +302,9 @@ class Simulation:
             if self.auditor.may_only_wait():
                 return
 
+    def _runs(self) -> list[Run]:
+        return [run for site in self.sites.values() for run in site.machines.history]
+
     def _audit(self, when: str, is_end: bool = False) -> None:
         """Judge the store; between rounds only what holds at every instant."""
         leading = [each for each in self.deciders if each.is_leading]
@@ -303,7 +312,7 @@ class Simulation:
         truth = Truth(
             now=self.clock.now,
             asks=self.users.asks,
-            runs=[run for site in self.sites.values() for run in site.machines.history],
+            runs=self._runs(),
             jumps=self.jumps,
             restores=self.restores,
             is_resting=is_resting,
@@ -328,8 +337,7 @@ class Simulation:
         self.counts["doubled asks"] = self.users.doubled
         self.counts.update(self.auditor.counts())
         report.counts = self.counts
-        runs = [run for site in self.sites.values() for run in site.machines.history]
-        told = [self.auditor.contents(), [str(run) for run in runs], self.log]
+        told = [self.auditor.contents(), [str(run) for run in self._runs()], self.log]
         report.digest = sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return report
 
