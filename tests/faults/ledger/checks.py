@@ -160,6 +160,9 @@ class Checker:
                     continue
                 for each in line.split()[:-1]:
                     key, _, number = each.partition("=")
+                    if not number.isdigit():
+                        self.faults.append(f"{journal.name}: {each!r} in a line of {len(line)}")
+                        continue
                     told += 1
                     if numbers.get(key) != int(number):
                         self.faults.append(f"{key} was {number}, is {numbers.get(key)}")
