@@ -49,10 +49,12 @@ def kill(folder: Path) -> None:
 
 
 def kill_each(pids: Iterable[int]) -> None:
-    """Kill processes, of which some may be gone."""
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """Kill processes at once, of which some may be gone: none sees another one die before it."""
+    found = list(pids)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def _unmount(folder: Path) -> None:

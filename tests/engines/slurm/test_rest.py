@@ -98,7 +98,8 @@ def test_devices_are_given_and_a_job_beside_full_nodes_waits(slurm_rest: RestClu
         own = slurm_rest.submit("--gres=gpu:a100:4", "--time=30")
         until(engine, lambda: (room := engine.room()) and room.device_count == 0, "no room")
         start(engine, 'echo "$CUDA_VISIBLE_DEVICES" > seen', **GPU)
-        waiting = until(engine, lambda: (s := see(engine)) and s.expected_start_at and s, "a start")
+        until(engine, lambda: (s := see(engine)) and s.expected_start_at, "a start")
+        waiting = until(engine, lambda: (s := see(engine)) and s.detail and s, "the site's reason")
         assert (waiting.state, waiting.detail) == ("pending", "Resources")
         slurm_rest.run("scancel", own)
         assert until_state(engine, "over").exit_code == 0
