@@ -16,12 +16,12 @@ import numpy as np
 
 from benchmarks.itp import DEVICES, clusters
 from intertie.simulator.replay import Order, replay, replay_together
+from intertie.simulator.scoreboard import slowdowns
 from intertie.simulator.traces.trace import Ints, Trace, merged
 
 WHAT = "ten real clusters alone, as one pool, and joined: how much of the pooling gain is kept"
 EASY = Order("easy", is_perfect=True)
 PARTS = (1, 2, 4)
-SHORTEST_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,8 @@ def _row(trace: Trace, devices: int, way: str, starts: Ints, alone: Ints, pooled
 
 def _means(trace: Trace, starts: Ints) -> tuple[float, float]:
     """Return the mean wait in seconds and the mean bounded slowdown, by job."""
-    wait = starts - trace.submit_ms
-    bsld = np.maximum(1, (wait + trace.run_ms) / np.maximum(trace.run_ms, SHORTEST_MS))
-    return float(wait.mean()) / 1000, float(bsld.mean())
+    wait = float((starts - trace.submit_ms).mean()) / 1000
+    return wait, float(slowdowns(trace, starts).mean())
 
 
 def main(words: list[str]) -> int:

@@ -51,6 +51,11 @@ def test_merged_traces_keep_every_job_by_submission_and_every_user_apart() -> No
         ("a.csv", "id,num_gpu\n1,2\n", "no column submission_time"),
         ("a.csv", "submission_time,duration,num_gpu\n1,,2\n", "a.csv:2"),
         ("a.csv", "submission_time,duration,num_gpu\n1,0,2\n", "no job in it ran"),
+        ("a.swf", "1 5 -1 60 -1 -1 -1 -1 60 " + "-1 " * 9, "a.swf:1: units is -1"),
+        ("a.swf", "1 -5 -1 60 4 -1 -1 4 60 " + "-1 " * 9, "a.swf:1: submit is -5"),
+        ("a.swf", "1 5 -1 1e30 4 -1 -1 4 60 " + "-1 " * 9, "a.swf:1: run is "),
+        ("a.swf", "1 5 -1 inf 4 -1 -1 4 60 " + "-1 " * 9, "a.swf:1: .*infinity"),
+        ("a.csv", "submission_time,duration,num_gpu\n1,9,0\n", "a.csv:2: units is 0"),
         ("a.txt", "", ".swf, .swf.gz and .csv are"),
     ],
 )
@@ -61,3 +66,12 @@ def test_a_file_that_cannot_be_read_says_where_and_what(
     path.write_text(text)
     with pytest.raises(BadTrace, match=message):
         read_trace(path)
+
+
+def test_what_is_no_text_or_was_cut_off_is_told_as_such(tmp_path: Path) -> None:
+    binary, cut = tmp_path / "b.swf", tmp_path / "c.swf.gz"
+    binary.write_bytes(b"\xff\xfe\x00")
+    cut.write_bytes(gzip.compress((SLICES / "kth-sp2-first-400.swf").read_bytes())[:2000])
+    for path in (binary, cut):
+        with pytest.raises(BadTrace, match=f"{path.name} is damaged, or no text"):
+            read_trace(path)

@@ -102,7 +102,7 @@ def _replay(
     jobs = submit.shape[0]
     start, node = np.full(jobs, -1, np.int64), np.empty(jobs, np.int64)
     waiting, running = np.empty(jobs, np.int64), np.empty(jobs, np.int64)
-    waits, runs, came, begun = 0, 0, 0, 0
+    queued, runs, came, begun = 0, 0, 0, 0
     ends = [(LARGEST, 0, 0)]
     while came < jobs or ends[0][0] < LARGEST:
         now = min(ends[0][0], submit[came] if came < jobs else LARGEST)
@@ -110,16 +110,16 @@ def _replay(
         is_over = False
         while not is_over:
             if came < jobs and submit[came] == now:
-                waiting[waits] = came
-                came, waits = came + 1, waits + 1
+                waiting[queued] = came
+                came, queued = came + 1, queued + 1
             else:
                 _, _, job = heapq.heappop(ends)
                 runs = _end(job, kin, node, kins, places, running, runs)
             is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
-            if waits and (is_over or is_by_event):
+            if queued and (is_over or is_by_event):
                 rows, nodes = _round(
                     now,
-                    waiting[:waits],
+                    waiting[:queued],
                     running[:runs],
                     start,
                     length,
@@ -135,7 +135,7 @@ def _replay(
                     running[runs] = job
                     runs, begun = runs + 1, begun + 1
                     heapq.heappush(ends, (now + run[job], begun, job))
-                waits = _drop_started(waiting, waits, start)
+                queued = _drop_started(waiting, queued, start)
                 is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
     return start, node
 
@@ -194,19 +194,18 @@ def _end(
         if running[at] == job:
             for later in range(at + 1, runs):
                 running[later - 1] = running[later]
+            there, pool = node[job], places.traits[node[job], POOL]
             for resource in range(kins.need.shape[1]):
-                places.free[node[job], resource] += kins.need[kin[job], resource]
-                places.lent[places.traits[node[job], POOL], resource] += kins.need[
-                    kin[job], resource
-                ]
+                places.free[there, resource] += kins.need[kin[job], resource]
+                places.lent[pool, resource] += kins.need[kin[job], resource]
             return runs - 1
     return runs
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _drop_started(waiting: Ints, waits: int, start: Ints) -> int:
+def _drop_started(waiting: Ints, queued: int, start: Ints) -> int:
     kept = 0
-    for at in range(waits):
+    for at in range(queued):
         if start[waiting[at]] < 0:
             waiting[kept] = waiting[at]
             kept += 1

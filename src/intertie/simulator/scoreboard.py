@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from intertie.simulator.traces.trace import Ints, Trace
 
@@ -31,6 +32,12 @@ class Score:
         return asdict(self)
 
 
+def slowdowns(trace: Trace, starts: Ints) -> NDArray[np.float64]:
+    """Return the bounded slowdown of each job; axes [job]."""
+    jct = starts - trace.submit_ms + trace.run_ms
+    return np.maximum(1.0, jct / np.maximum(trace.run_ms, SHORTEST_MS))
+
+
 def score(trace: Trace, starts: Ints, capacity: int) -> Score:
     """Return the score of a replay; a trace without jobs has none (ValueError)."""
     if not len(trace):
@@ -38,7 +45,6 @@ def score(trace: Trace, starts: Ints, capacity: int) -> Score:
     wait, run = starts - trace.submit_ms, trace.run_ms
     jct, ends = wait + run, starts + run
     makespan = int(ends.max() - trace.submit_ms.min())
-    bsld = np.maximum(1.0, jct / np.maximum(run, SHORTEST_MS))
     return Score(
         jobs=len(trace),
         wait_mean_s=float(wait.mean()) / 1000,
@@ -46,7 +52,7 @@ def score(trace: Trace, starts: Ints, capacity: int) -> Score:
         wait_p90_s=float(np.percentile(wait, 90)) / 1000,
         jct_mean_s=float(jct.mean()) / 1000,
         jct_p99_s=float(np.percentile(jct, 99)) / 1000,
-        ave_bsld=float(bsld.mean()),
+        ave_bsld=float(slowdowns(trace, starts).mean()),
         makespan_s=makespan / 1000,
-        occupancy=float((run * trace.units).sum() / (capacity * makespan)),
+        occupancy=float((run.astype(np.float64) * trace.units).sum() / capacity / makespan),
     )

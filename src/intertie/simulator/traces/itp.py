@@ -6,10 +6,9 @@ job_id, submission_time and duration in seconds, num_gpu. Nobody stated a length
 import csv
 from pathlib import Path
 
-from intertie.simulator.traces.trace import BadTrace, Trace, in_order
+from intertie.simulator.traces.trace import BadTrace, S, Trace, checked, in_order
 
 NEEDED = ("submission_time", "duration", "num_gpu")
-S = 1000
 
 
 def read_itp(path: Path) -> Trace:
@@ -22,9 +21,10 @@ def read_itp(path: Path) -> Trace:
         for row in reader:
             try:
                 submit, run, units = (int(float(row[name])) for name in NEEDED)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise BadTrace(f"{path.name}:{reader.line_num}: {error}") from error
             if run > 0:
+                checked(f"{path.name}:{reader.line_num}", submit=submit, run=run, units=units)
                 rows.append((submit * S, run * S, run * S, units, 0))
     if not rows:
         raise BadTrace(f"{path.name}: no job in it ran")

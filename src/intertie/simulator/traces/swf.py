@@ -7,12 +7,11 @@ import gzip
 import re
 from pathlib import Path
 
-from intertie.simulator.traces.trace import BadTrace, Trace, in_order
+from intertie.simulator.traces.trace import BadTrace, S, Trace, checked, in_order
 
 FIELDS = 18
 SUBMIT, RUN, USED, ASKED, LENGTH, USER = 1, 3, 4, 7, 8, 11
 CAPACITY = re.compile(r";\s*MaxProcs:\s*(\d+)")
-S = 1000
 
 
 def read_swf(path: Path) -> Trace:
@@ -30,9 +29,11 @@ def read_swf(path: Path) -> Trace:
                 told = _numbers(path, number, words)
                 if told[RUN] > 0:
                     units = told[ASKED] if told[ASKED] > 0 else told[USED]
-                    rows.append(
-                        (told[SUBMIT] * S, told[RUN] * S, told[LENGTH] * S, units, told[USER])
-                    )
+                    submit, run, length = (told[which] for which in (SUBMIT, RUN, LENGTH))
+                    length = max(run, length)  # -1 where nobody asked
+                    where = f"{path.name}:{number}"
+                    checked(where, submit=submit, run=run, length=length, units=units)
+                    rows.append((submit * S, run * S, length * S, units, told[USER]))
     if not rows:
         raise BadTrace(f"{path.name}: no job in it ran; is it in the Standard Workload Format?")
     return in_order(rows, capacity)
@@ -43,5 +44,5 @@ def _numbers(path: Path, number: int, words: list[str]) -> list[int]:
         raise BadTrace(f"{path.name}:{number}: {len(words)} fields, not {FIELDS}")
     try:
         return [int(float(word)) for word in words]
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadTrace(f"{path.name}:{number}: {error}; write whole numbers") from error

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+MOST = 10**10  # of seconds or units: three centuries, and what int64 can add up
+S = 1000  # milliseconds
 
 
 class BadTrace(ValueError):
@@ -15,7 +17,7 @@ class BadTrace(ValueError):
 
 @dataclass(frozen=True)
 class Trace:
-    """Jobs by submission; axes [job]; times in milliseconds from the first midnight of the trace.
+    """Jobs by submission; axes [job]; times in milliseconds from the trace's own zero.
 
     `length_ms` is what the user asked for, never less than `run_ms`. `units` are the cores or the
     devices that a job holds as one piece. `user` counts the users from 0, `home` the clusters that
@@ -38,6 +40,14 @@ class Trace:
         told: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         cut = {name: value[:jobs] for name, value in told.items() if name != "capacity"}
         return Trace(**cut, capacity=self.capacity)
+
+
+def checked(where: str, **numbers: int) -> None:
+    """Raise BadTrace where a job's number is negative, absurdly large, or no unit at all."""
+    for name, value in numbers.items():
+        least = 1 if name == "units" else 0
+        if not least <= value <= MOST:
+            raise BadTrace(f"{where}: {name} is {value}; it must be from {least} to {MOST}")
 
 
 def in_order(rows: list[tuple[int, int, int, int, int]], capacity: int = 0) -> Trace:
