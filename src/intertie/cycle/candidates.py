@@ -3,6 +3,7 @@
 import numpy as np
 
 from intertie.cycle.rooms import rooms_of
+from intertie.cycle.running import ends_s, holding
 from intertie.cycle.views import facts_of, listed_offer, name_of, place_of
 from intertie.market.dominant import units_milli
 from intertie.market.quoting import Candidate, task_seconds
@@ -12,14 +13,12 @@ from intertie.model.quote import LostOffer
 from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
 from intertie.model.sizing import Sizing
-from intertie.model.states import FINISHING, LeaseState, PoolState
-from intertie.model.units import MICRO, MILLI
+from intertie.model.states import PoolState
+from intertie.model.units import MILLI
 from intertie.placement.constraints import holds, refuse
 from intertie.world.world import World
 
 _SLOTS_MAX = 4096
-# Longer work is as good as endless, and shorter than where int64 wraps.
-_WORK_S_MAX = 2**42
 
 
 def candidates(
@@ -91,26 +90,10 @@ def frees_in_s(world: World, pool: Pool, now: int) -> list[int]:
         kept = world.memo["ends"] = (world.room, {})
     ends: dict[int, list[int]] = kept[1]
     if pool.id not in ends:
-        ends[pool.id] = _ends_s(world, pool)
+        leases = world.leases
+        here = np.array([leases.slots[n] for n in leases.numbers_where(pool=pool.id)], np.int64)
+        ends[pool.id] = np.sort(ends_s(world, holding(world, here))).tolist()
     return [max(1, end_s - now // MILLI) for end_s in ends[pool.id]]
-
-
-def _ends_s(world: World, pool: Pool) -> list[int]:
-    """Return at which second each lease of a pool should end by what is known of its work."""
-    leases, jobs = world.leases, world.jobs
-    slots = np.array([leases.slots[n] for n in leases.numbers_where(pool=pool.id)], np.int64)
-    is_alive = leases.column("state")[slots] <= LeaseState.STOPPING
-    slots = slots[is_alive & (leases.column("observed")[slots] < FINISHING)]
-    job = leases.column("job_slot")[slots]
-    expected_s, limit_s = jobs.column("expected_s")[job], jobs.column("time_limit_s")[job]
-    placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]
-    score = np.maximum(1, leases.column("score_millionths")[slots])
-    stated_s = np.minimum(np.where(expected_s > 0, expected_s, limit_s), _WORK_S_MAX)
-    # What waits at its site begins when the site says so.
-    starts_at = np.maximum(placed_at, leases.column("expected_start_at")[slots])
-    begun_s = np.where(started_at > 0, started_at, starts_at) // MILLI
-    found: list[int] = np.sort(begun_s - (-stated_s * MICRO // score)).tolist()
-    return found
 
 
 def _standing(

@@ -48,7 +48,7 @@ def _fill(
     places = given._replace(free=given.free.copy(), lent=given.lent.copy())
     everybody, nothing = np.ones(len(count), np.bool_), np.zeros_like(use)
     by_age = payers._replace(used=np.zeros_like(payers.used))
-    releases, kept = releases_of(world, supply, policy, now), nothing_kept(places)
+    releases, kept = releases_of(world, supply.nodes, policy, now), nothing_kept(places)
     placed: list[tuple[int, int]] = []
     for ranks, who, whose, uses in (
         (_owners(world, orders, supply), everybody, payers, use),

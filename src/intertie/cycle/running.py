@@ -1,35 +1,52 @@
-"""When what runs is expected to give back what it holds: what a place step may plan with."""
+"""When what runs is expected to end, and what it gives back then: what is quoted and kept by."""
 
 import numpy as np
 
-from intertie.cycle.orders import Supply
 from intertie.model.policy import Policy
 from intertie.model.states import FINISHING, LeaseState
-from intertie.model.units import MILLI
+from intertie.model.units import MICRO, MILLI
 from intertie.placement.given import Releases
+from intertie.world.table import Ints
 from intertie.world.world import ROOM, World
 
-_ALIVE = (LeaseState.PLACED, LeaseState.RUNNING, LeaseState.STOPPING)
+# Longer work is as good as endless, and shorter than where int64 wraps.
+_WORK_S_MAX = 2**42
 
 
-def releases_of(world: World, supply: Supply, policy: Policy, now: int) -> Releases:
-    """Return the leases that hold room, by when they are expected to end; none if nobody asks.
+def holding(world: World, slots: Ints) -> Ints:
+    """Return those of the leases, by slot, that hold more than their files' disk."""
+    leases = world.leases
+    is_alive = leases.column("state")[slots] <= LeaseState.STOPPING
+    kept: Ints = slots[is_alive & (leases.column("observed")[slots] < FINISHING)]
+    return kept
 
-    A lease is expected to end with its job's stated run time, else with its time limit; one that
-    is overdue, now. What has only its files left holds no more than disk, and is left out.
-    """
+
+def ends_s(world: World, slots: Ints) -> Ints:
+    """Return at which second each lease should end by what is known of its work; axes [slot]."""
     leases, jobs = world.leases, world.jobs
-    if policy.behind == "anybody":
-        nobody = np.zeros(0, np.int64)
-        return Releases(nobody, nobody, np.zeros((0, len(ROOM)), np.int64))
-    is_there = np.isin(leases.column("state"), _ALIVE) & (leases.column("observed") < FINISHING)
-    slots = np.flatnonzero(leases.used() & is_there)
     job = leases.column("job_slot")[slots]
-    limit_s, stated_s = jobs.column("time_limit_s")[job], jobs.column("expected_s")[job]
-    length_s = np.where(stated_s > 0, np.minimum(stated_s, limit_s), limit_s)
-    started, placed = leases.column("started_at")[slots], leases.column("placed_at")[slots]
-    ends = np.where(started > 0, started, placed + leases.column("waited_ms")[slots])
-    at = np.maximum(0, ends + length_s * MILLI - now)
-    node = np.searchsorted(supply.nodes, leases.column("node")[slots])
+    expected_s, limit_s = jobs.column("expected_s")[job], jobs.column("time_limit_s")[job]
+    placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]
+    score = np.maximum(1, leases.column("score_millionths")[slots])
+    stated_s = np.minimum(np.where(expected_s > 0, expected_s, limit_s), _WORK_S_MAX)
+    # What waits at its site begins when the site says so.
+    starts_at = np.maximum(placed_at, leases.column("expected_start_at")[slots])
+    begun_s = np.where(started_at > 0, started_at, starts_at) // MILLI
+    found: Ints = begun_s - (-stated_s * MICRO // score)
+    return found
+
+
+def releases_of(world: World, nodes: list[int], policy: Policy, now: int) -> Releases:
+    """Return what each lease gives back, and in how long; who is overdue, now.
+
+    `nodes` are the numbers of the nodes, in order; a lease on one that has gone gives nothing
+    back. Nothing where no policy asks for it.
+    """
+    leases = world.leases
+    slots = np.flatnonzero(leases.used() & (policy.behind != "anybody"))
+    slots = holding(world, slots)
+    slots = slots[np.isin(leases.column("node")[slots], nodes)]
+    at = np.maximum(0, ends_s(world, slots) * MILLI - now)
+    node = np.searchsorted(nodes, leases.column("node")[slots])
     size = np.stack([leases.column(name)[slots] for name in ROOM], axis=1)
     return Releases(at, node, size)

@@ -1,20 +1,25 @@
 """Builders for tests of the Slurm engine on a real cluster: an engine that cleans up, waiting."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic, sleep
 from typing import Any
 
+import pytest
+
 from intertie.engines.protocol import EngineUnavailable, Observed
 from intertie.engines.registry import EngineSettings
+from intertie.engines.slurm.commands import Submission
 from intertie.engines.slurm.engine import SlurmEngine, open_engine
 from tests.engines import hosting
 from tests.servers.slurm import SlurmCluster
 from tests.servers.slurm_rest import RestCluster
 
 DEADLINE_S = 90.0
+NOBODY = 65_534
 LEASE = hosting.LEASE
 GPU: dict[str, Any] = {"device_class": "a100", "device_count": 2}
 a_body = hosting.a_body
@@ -116,3 +121,31 @@ def active(cluster: SlurmCluster) -> list[str]:
 
 
 COUNTING = "echo begun >> count\n"
+
+
+def lose_answers(engine: SlurmEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have the site take each submission and its answer get lost; return the jobs' numbers."""
+    submit, tries = engine.site.submit, []
+
+    def submit_and_lose(submission: Submission, script: str) -> int:
+        tries.append(submit(submission, script))
+        raise EngineUnavailable("the answer was lost")
+
+    monkeypatch.setattr(engine.site, "submit", submit_and_lose)
+    return tries
+
+
+def run_as_nobody(opened: AbstractContextManager[SlurmEngine]) -> int:
+    """Run a whole attempt in a child that is `nobody`; return 0 if it ended well."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            with opened as engine:
+                code = 0 if ended(engine, "id -u > who").exit_code == 0 else 2
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

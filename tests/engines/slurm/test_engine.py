@@ -1,7 +1,6 @@
 """The Slurm engine on a real cluster: devices, arrays, queues, crashes, an ordinary user."""
 
 import ast
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import pytest
 
 from intertie.engines.protocol import EngineUnavailable
 from intertie.engines.shim.archive import MODULES
-from intertie.engines.slurm.commands import Submission
 from intertie.engines.slurm.engine import SlurmEngine
 from intertie.model.units import MIB
 from tests.engines.slurm.slurming import (
@@ -24,6 +22,8 @@ from tests.engines.slurm.slurming import (
     an_engine,
     count,
     ended,
+    lose_answers,
+    run_as_nobody,
     running,
     see,
     start,
@@ -113,13 +113,7 @@ def test_a_withdrawn_start_leaves_nothing_in_the_queue(
 def test_a_lost_answer_is_looked_up_and_not_repeated(
     engine: SlurmEngine, slurm_alpha: SlurmCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit, tries = engine.site.submit, []
-
-    def submit_and_lose(submission: Submission, script: str) -> int:
-        tries.append(submit(submission, script))
-        raise EngineUnavailable("the answer was lost")
-
-    monkeypatch.setattr(engine.site, "submit", submit_and_lose)
+    tries = lose_answers(engine, monkeypatch)
     assert ended(engine, f"{COUNTING}sleep 4").exit_code == 0
     until(engine, lambda: engine.clerk.batches.load()[0].job, "its number")
     assert (len(tries), count(engine)) == (1, 1)
@@ -187,18 +181,7 @@ def test_an_ordinary_user_of_the_site_suffices(slurm_alpha: SlurmCluster) -> Non
     """A child of this process becomes `nobody`, and runs the whole of an attempt."""
     folder = Path(mkdtemp(dir=slurm_alpha.shared))
     shutil.chown(folder, "nobody", "nogroup")
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.setgroups([])
-            os.setgid(65_534)
-            os.setuid(65_534)
-            with an_engine(slurm_alpha, folder / "pool") as engine:
-                code = 0 if ended(engine, "id -u > who").exit_code == 0 else 2
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert run_as_nobody(an_engine(slurm_alpha, folder / "pool")) == 0
     assert (folder / "pool" / f"{LEASE}-1" / "work" / "who").read_text() == "65534\n"
 
 

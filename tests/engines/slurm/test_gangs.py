@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from intertie.engines.protocol import EngineUnavailable, Observed
-from intertie.engines.slurm.commands import Submission
+from intertie.engines.protocol import Observed
 from intertie.engines.slurm.engine import SlurmEngine
 from tests.engines.hosting import a_body
 from tests.engines.slurm.slurming import (
@@ -17,6 +16,7 @@ from tests.engines.slurm.slurming import (
     active,
     an_engine,
     count,
+    lose_answers,
     see,
     until,
     until_state,
@@ -194,13 +194,7 @@ def test_a_gang_that_an_earlier_agent_took_on_in_part_is_handed_over_whole(
 def test_a_lost_answer_of_a_gang_is_looked_up_and_not_repeated(
     engine: SlurmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit, tries = engine.site.submit, []
-
-    def submit_and_lose(submission: Submission, script: str) -> int:
-        tries.append(submit(submission, script))
-        raise EngineUnavailable("the answer was lost")
-
-    monkeypatch.setattr(engine.site, "submit", submit_and_lose)
+    tries = lose_answers(engine, monkeypatch)
     start_three(engine, f"{COUNTING}sleep 4")
     assert [seen.exit_code for seen in until_all(engine, "over")] == [0, 0, 0]
     assert (len(tries), [count(engine, token) for token in THREE]) == (1, [1, 1, 1])

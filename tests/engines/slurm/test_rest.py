@@ -1,7 +1,6 @@
 """The Slurm engine over slurmrestd: the same answers as by commands, and what breaks there."""
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +24,7 @@ from tests.engines.slurm.slurming import (
     count,
     ended,
     over_rest,
+    run_as_nobody,
     running,
     see,
     start,
@@ -198,18 +198,7 @@ def test_an_ordinary_user_with_a_token_of_its_own_suffices(slurm_rest: RestClust
     token_file.chmod(0o600)
     for path in (folder, token_file):
         shutil.chown(path, "nobody", "nogroup")
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.setgroups([])
-            os.setgid(65_534)
-            os.setuid(65_534)
-            with over_rest(slurm_rest, folder / "pool", token_file) as engine:
-                code = 0 if ended(engine, "id -u > who").exit_code == 0 else 2
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert run_as_nobody(over_rest(slurm_rest, folder / "pool", token_file)) == 0
     assert (folder / "pool" / f"{LEASE}-1" / "work" / "who").read_text() == "65534\n"
 
 
