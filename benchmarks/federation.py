@@ -6,7 +6,6 @@ lengths, EASY.
 room and else elsewhere. Not counted yet: latency, data, fair share, and owners who take back.
 """
 
-import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.itp import DEVICES, clusters
-from intertie.simulator.replay import Order, replay, replay_together
+from benchmarks.traces import DEVICES, clusters, options
+from intertie.simulator.replay import ReplayPolicy, replay, replay_together
 from intertie.simulator.scoreboard import slowdowns
 from intertie.simulator.traces.trace import Ints, Trace, merged
 
 WHAT = "ten real clusters alone, as one pool, and joined: how much of the pooling gain is kept"
-EASY = Order("easy", is_perfect=True)
+EASY = ReplayPolicy("easy", is_perfect=True)
 PARTS = (1, 2, 4)
 
 
@@ -77,10 +76,7 @@ def _means(trace: Trace, starts: Ints) -> tuple[float, float]:
 
 def main(words: list[str]) -> int:
     """Print the table and the share of the gain that is kept at the least capacity; return 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks federation", description=WHAT)
-    parser.add_argument("--traces", type=Path, required=True, help="the folder with the traces")
-    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
-    told = parser.parse_args(words)
+    told = options("federation", WHAT, words)
     found = measure(told.traces)
     joined = [row for row in found if row.way == "joined"]
     least = min(row.kept_wait for row in joined)

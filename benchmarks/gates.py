@@ -6,14 +6,13 @@ the SC'15 simulator on that log (28 481 jobs that ran, lengths of at least the r
 with true lengths. Times are of the processor, after the kernels were compiled.
 """
 
-import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
 
-from benchmarks.itp import clusters
-from intertie.simulator.replay import Order, replay
+from benchmarks.traces import clusters, options
+from intertie.simulator.replay import ReplayPolicy, replay
 from intertie.simulator.scoreboard import score
 from intertie.simulator.traces.reading import read_trace
 from intertie.simulator.traces.trace import Trace, merged
@@ -21,15 +20,15 @@ from intertie.simulator.traces.trace import Trace, merged
 WHAT = "published results on real traces, reproduced by the place step's own kernel"
 KTH = "swf/KTH-SP2-1996.swf.gz"
 GATES = (
-    ("FCFS", Order("nobody"), 6814.97),
-    ("EASY", Order("easy"), 92.5765),
-    ("EASY, one round an instant", Order("easy", is_by_event=False), 92.69),
-    ("EASY, shortest behind (SJBF)", Order("shortest"), 69.4054),
-    ("EASY, perfect lengths", Order("easy", is_perfect=True), 71.7224),
+    ("FCFS", ReplayPolicy("fcfs"), 6814.97),
+    ("EASY", ReplayPolicy("easy"), 92.5765),
+    ("EASY, one round an instant", ReplayPolicy("easy", is_by_event=False), 92.69),
+    ("EASY, shortest behind (SJBF)", ReplayPolicy("easy-sjbf"), 69.4054),
+    ("EASY, perfect lengths", ReplayPolicy("easy", is_perfect=True), 71.7224),
 )
 # What was published of ITP's clusters with all, halves and quarters of their devices.
 CLUSTERS = (("alone", 1, 1.02), ("alone", 2, 5.89), ("as one", 1, 1.0), ("as one", 4, 1.03))
-TRUE = Order("easy", is_perfect=True)
+TRUE = ReplayPolicy("easy", is_perfect=True)
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ def measure(folder: Path) -> list[Gate]:
     trace = read_trace(folder / KTH)
     replay(trace.first(100), trace.capacity, TRUE)
     found = [
-        _gate(f"KTH-SP2 {name}", published, [(trace, trace.capacity)], order)
-        for name, order, published in GATES
+        _gate(f"KTH-SP2 {name}", published, [(trace, trace.capacity)], policy)
+        for name, policy, published in GATES
     ]
     for how, part, published in CLUSTERS:
         parts = clusters(folder, part)
@@ -66,21 +65,20 @@ def measure(folder: Path) -> list[Gate]:
     return found
 
 
-def _gate(name: str, published: float, parts: list[tuple[Trace, int]], order: Order) -> Gate:
+def _gate(
+    name: str, published: float, parts: list[tuple[Trace, int]], policy: ReplayPolicy
+) -> Gate:
     """Return the gate of some traces, each on a machine of its own; the mean is over all jobs."""
     jobs = sum(len(trace) for trace, _ in parts)
     began, total = process_time(), 0.0
     for trace, capacity in parts:
-        total += score(trace, replay(trace, capacity, order), capacity).ave_bsld * len(trace)
+        total += score(trace, replay(trace, capacity, policy), capacity).ave_bsld * len(trace)
     return Gate(name, published, total / jobs, int(jobs / (process_time() - began)))
 
 
 def main(words: list[str]) -> int:
     """Print the gates and how many hold; return 1 if one does not."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks gates", description=WHAT)
-    parser.add_argument("--traces", type=Path, required=True, help="the folder with the traces")
-    parser.add_argument("--json", action="store_true", help="print the gates as JSON")
-    told = parser.parse_args(words)
+    told = options("gates", WHAT, words)
     found = measure(told.traces)
     held = sum(gate.holds for gate in found)
     figure = f"{held} of {len(found)} gates hold"

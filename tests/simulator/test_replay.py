@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intertie.placement.given import BEHIND, NO_TRADE
-from intertie.simulator.replay import Order, replay, replay_together
+from intertie.placement.given import BACKFILLS, NO_TRADE
+from intertie.simulator.replay import ReplayPolicy, replay, replay_together
 from intertie.simulator.scoreboard import score
 from intertie.simulator.traces.reading import read_trace
 from intertie.simulator.traces.trace import BadTrace, Trace, in_order, merged
@@ -23,9 +23,9 @@ Row = tuple[int, int, int, int, int]
 class SlowReplay:
     """`replay` as its specification: one event after another, each with a round of `SlowFill`."""
 
-    def __init__(self, trace: Trace, capacity: int, order: Order) -> None:
-        self.trace, self.capacity, self.order = trace, capacity, order
-        self.length = trace.run_ms if order.is_perfect else trace.length_ms
+    def __init__(self, trace: Trace, capacity: int, policy: ReplayPolicy) -> None:
+        self.trace, self.capacity, self.policy = trace, capacity, policy
+        self.length = trace.run_ms if policy.is_perfect else trace.length_ms
         self.waiting: list[int] = []
         self.start: dict[int, int] = {}
         self.running: list[int] = []
@@ -49,7 +49,7 @@ class SlowReplay:
                     self.waiting.append(job)
                 elif job in self.running:
                     self.running.remove(job)
-                if self.order.is_by_event or not events:
+                if self.policy.is_by_event or not events:
                     self._round(now)
         return [self.start[job] for job in range(len(self.trace))]
 
@@ -77,7 +77,7 @@ class SlowReplay:
             lent=[[self.capacity - sum(units[job] for job in self.running)]],
             releases=[(max(0, self._expected(job) - now), 0, [units[job]]) for job in self.running],
         )
-        placed = SlowFill(replace(told, behind=self.order.behind)).run()
+        placed = SlowFill(replace(told, backfill=self.policy.backfill)).run()
         for row, _ in placed:
             self.start[self.waiting[row]] = now
             self.running.append(self.waiting[row])
@@ -95,21 +95,23 @@ rows = st.lists(
     min_size=1,
     max_size=8,
 )
-orders = st.builds(Order, st.sampled_from(BEHIND), st.booleans(), st.booleans())
+policies = st.builds(ReplayPolicy, st.sampled_from(BACKFILLS), st.booleans(), st.booleans())
 
 
-@given(rows, orders)
-def test_the_replay_starts_every_job_when_its_slow_twin_does(told: list[Row], order: Order) -> None:
-    trace = in_order(told)
-    assert replay(trace, CAPACITY, order).tolist() == SlowReplay(trace, CAPACITY, order).run()
-
-
-@given(rows, orders)
-def test_no_more_runs_at_once_than_there_is_and_nobody_starts_before_he_came(
-    told: list[Row], order: Order
+@given(rows, policies)
+def test_the_replay_starts_every_job_when_its_slow_twin_does(
+    told: list[Row], policy: ReplayPolicy
 ) -> None:
     trace = in_order(told)
-    starts = replay(trace, CAPACITY, order)
+    assert replay(trace, CAPACITY, policy).tolist() == SlowReplay(trace, CAPACITY, policy).run()
+
+
+@given(rows, policies)
+def test_no_more_runs_at_once_than_there_is_and_nobody_starts_before_he_came(
+    told: list[Row], policy: ReplayPolicy
+) -> None:
+    trace = in_order(told)
+    starts = replay(trace, CAPACITY, policy)
     assert (starts >= trace.submit_ms).all()
     for at in starts:
         runs = (starts <= at) & (at < starts + trace.run_ms)
@@ -118,38 +120,40 @@ def test_no_more_runs_at_once_than_there_is_and_nobody_starts_before_he_came(
 
 @given(rows)
 def test_room_that_is_kept_lets_nobody_delay_the_first_who_waits(told: list[Row]) -> None:
-    """With true lengths, who is first in the queue starts no later than behind nobody."""
+    """With true lengths, who is first in the queue starts no later than under FCFS."""
     trace = in_order(told)
-    easy = replay(trace, CAPACITY, Order("easy", is_perfect=True))
-    alone = replay(trace, CAPACITY, Order("nobody", is_perfect=True))
+    easy = replay(trace, CAPACITY, ReplayPolicy("easy", is_perfect=True))
+    alone = replay(trace, CAPACITY, ReplayPolicy("fcfs", is_perfect=True))
     blocked = np.flatnonzero(alone > trace.submit_ms)
     if len(blocked):
         assert easy[blocked[0]] <= alone[blocked[0]]
 
 
-@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("backfill", BACKFILLS)
 @pytest.mark.parametrize("is_perfect", [False, True])
-def test_the_first_jobs_of_kth_start_when_the_slow_twin_says(behind: str, is_perfect: bool) -> None:
+def test_the_first_jobs_of_kth_start_when_the_slow_twin_says(
+    backfill: str, is_perfect: bool
+) -> None:
     trace = read_trace(SLICES / "kth-sp2-first-400.swf").first(120)
-    order = Order(behind, is_perfect)
-    found = replay(trace, trace.capacity, order)
-    assert found.tolist() == SlowReplay(trace, trace.capacity, order).run()
+    policy = ReplayPolicy(backfill, is_perfect)
+    found = replay(trace, trace.capacity, policy)
+    assert found.tolist() == SlowReplay(trace, trace.capacity, policy).run()
 
 
 def test_a_replay_is_the_same_each_time() -> None:
     trace = read_trace(SLICES / "kth-sp2-first-400.swf")
-    first, again = (replay(trace, trace.capacity, Order("shortest")) for _ in range(2))
+    first, again = (replay(trace, trace.capacity, ReplayPolicy("easy-sjbf")) for _ in range(2))
     assert first.tobytes() == again.tobytes()
 
 
 def test_a_job_that_could_never_start_is_refused_with_what_it_needs() -> None:
     with pytest.raises(BadTrace, match="5 units of 4: give at least 5"):
-        replay(in_order([(0, 1, 1, 5, 0)]), CAPACITY, Order())
+        replay(in_order([(0, 1, 1, 5, 0)]), CAPACITY, ReplayPolicy())
 
 
 def test_a_score_is_what_its_definitions_say() -> None:
     trace = in_order([(0, 20_000, 0, 2, 0), (0, 5_000, 0, 2, 0), (0, 10_000, 0, 4, 1)])
-    found = score(trace, replay(trace, CAPACITY, Order()), CAPACITY)
+    found = score(trace, replay(trace, CAPACITY, ReplayPolicy()), CAPACITY)
     assert (found.wait_mean_s, found.jct_mean_s, found.makespan_s) == (20 / 3, 55 / 3, 30.0)
     assert found.ave_bsld == (1 + 1 + 3) / 3
     assert found.occupancy == (2 * 20 + 2 * 5 + 4 * 10) / (4 * 30)
@@ -159,7 +163,7 @@ def test_a_job_goes_home_where_there_is_room_and_else_where_it_would_rather() ->
     east = in_order([(0, 9_000, 0, 4, 0), (1, 9_000, 0, 2, 0), (2, 9_000, 0, 2, 0)])
     both = merged([east, in_order([(0, 1_000, 0, 1, 0)])])
     rank = np.array([[0, 1, 2], [NO_TRADE, 0, NO_TRADE]], np.int64)
-    starts, clusters = replay_together(both, [4, 2, 4], rank, Order())
+    starts, clusters = replay_together(both, [4, 2, 4], rank, ReplayPolicy())
     found = [clusters[both.home == home].tolist() for home in (0, 1)]
     assert found == [[0, 2, 2], [1]]
     assert (starts == both.submit_ms).all()
@@ -170,6 +174,6 @@ def test_clusters_apart_are_replayed_together_as_each_alone() -> None:
     parts = [trace.first(150), trace.first(90)]
     apart = np.where(np.eye(2, dtype=bool), 0, NO_TRADE).astype(np.int64)
     both = merged(parts)
-    starts, _ = replay_together(both, [100, 100], apart, Order("anybody"))
+    starts, _ = replay_together(both, [100, 100], apart, ReplayPolicy("first-fit"))
     for home, part in enumerate(parts):
-        assert (starts[both.home == home] == replay(part, 100, Order("anybody"))).all()
+        assert (starts[both.home == home] == replay(part, 100, ReplayPolicy("first-fit"))).all()

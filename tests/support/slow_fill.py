@@ -39,7 +39,7 @@ class Instance:
     weight: list[int]
     wallet: list[int]
     releases: list[tuple[int, int, list[int]]]
-    behind: str
+    backfill: str
 
 
 class SlowFill:
@@ -67,9 +67,13 @@ class SlowFill:
             nodes = self._nodes_for(job, tasks)
             if nodes is None:
                 self.left[job] = 0
-                if self.given.behind != "anybody" and self.later is None and self._lacks_room(job):
+                if (
+                    self.given.backfill != "first-fit"
+                    and self.later is None
+                    and self._lacks_room(job)
+                ):
                     self._keep(job, tasks)
-                    if self.later is not None and self.given.behind == "nobody":
+                    if self.later is not None and self.given.backfill == "fcfs":
                         break
                 continue
             for node in nodes:
@@ -84,7 +88,7 @@ class SlowFill:
 
         Two projects alike: whose next job is the earlier one.
         """
-        is_by_length = self.later is not None and self.given.behind == "shortest"
+        is_by_length = self.later is not None and self.given.backfill == "easy-sjbf"
         own = [
             each
             for each in range(len(self.left))
@@ -221,6 +225,6 @@ def an_instance(**known: list[object]) -> Instance:
         "weight": [1],
         "wallet": [100],
         "releases": [],
-        "behind": "anybody",
+        "backfill": "first-fit",
     }
     return Instance(**(usual | known))  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from intertie.model.units import GIB
 from intertie.simulator.recording import replay
 from tests.builders import ANetwork, a_node, job_of, leases_of, some_facts, some_terms
 
-EASY = Policy(behind="easy")
+EASY = Policy(backfill="easy")
 
 
 def a_site(policy: Policy) -> tuple[ANetwork, int]:

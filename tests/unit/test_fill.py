@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from intertie.placement.fill import fill, has_room, nothing_kept, waits
 from intertie.placement.given import (
-    BEHIND,
+    BACKFILLS,
     NO_TRADE,
     Jobs,
     Kept,
@@ -31,7 +31,7 @@ class Given:
     payers: Payers
     releases: Releases
     kept: Kept
-    behind: int
+    backfill: int
 
 
 def given_of(told: Instance) -> Given:
@@ -64,7 +64,7 @@ def given_of(told: Instance) -> Given:
         Payers(*(column(getattr(told, name)) for name in Payers._fields)),
         Releases(column(at), column(node), column(size, -1, resources)),
         nothing_kept(places),
-        BEHIND.index(told.behind),
+        BACKFILLS.index(told.backfill),
     )
 
 
@@ -112,7 +112,7 @@ def instances(draw: st.DrawFn) -> Instance:
         weight=ints(projects, 1, 4),
         wallet=ints(projects, 0, 40),
         releases=draw(st.lists(ends, max_size=5)) if nodes else [],
-        behind=draw(st.sampled_from(BEHIND)),
+        backfill=draw(st.sampled_from(BACKFILLS)),
     )
 
 

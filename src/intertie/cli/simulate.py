@@ -10,8 +10,6 @@ import typer
 
 from intertie.cli.session import Session
 
-# The policies by their names in the literature, and who may start behind the first that waits.
-POLICIES = {"fcfs": "nobody", "first-fit": "anybody", "easy": "easy", "easy-sjbf": "shortest"}
 PolicyName = Annotated[str, typer.Option("--policy", help="cli.option.policy", metavar="NAME")]
 
 
@@ -33,15 +31,16 @@ def simulate(
     """Replay a trace on a virtual clock through the place step's own kernel."""
     from intertie.client import BadInput
     from intertie.client.errors import problem_of
-    from intertie.simulator.replay import Order, replay
+    from intertie.placement.given import BACKFILLS
+    from intertie.simulator.replay import ReplayPolicy, replay
     from intertie.simulator.scoreboard import score
     from intertie.simulator.traces.reading import read_trace
     from intertie.simulator.traces.trace import BadTrace
 
     names = [policy, *([vs] if vs else [])]
     for name in names:
-        if name not in POLICIES:
-            told = f"{name!r} is none of {', '.join(POLICIES)}"
+        if name not in BACKFILLS:
+            told = f"{name!r} is none of {', '.join(BACKFILLS)}"
             raise typer.BadParameter(told, param_hint="--policy" if name == policy else "--vs")
     try:
         read = read_trace(trace)
@@ -51,8 +50,8 @@ def simulate(
         found = {}
         for name in names:
             with session.waiting("cli.simulate.running"):
-                order = Order(POLICIES[name], true_lengths, not by_instant)
-                found[name] = score(read, replay(read, units, order), units)
+                how = ReplayPolicy(name, true_lengths, not by_instant)
+                found[name] = score(read, replay(read, units, how), units)
     except (BadTrace, OSError) as error:
         title = session.text("cli.simulate.bad_trace")
         raise BadInput(problem_of("bad_trace", title, str(error), status=422)) from error

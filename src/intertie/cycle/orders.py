@@ -85,7 +85,7 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
     projects = sorted({kin.project for kin in kins})
     columns = _columns(world, kins, projects, supply, prices)
     fits = has_room(columns, supply.places)[kin]
-    if policy.behind == "anybody":  # else room may be kept for who fits nowhere now
+    if policy.backfill == "first-fit":  # else room may be kept for who fits nowhere now
         slots, kin = slots[fits], kin[fits]
     if not fits.any():
         return None

@@ -12,7 +12,7 @@ from intertie.cycle.shares import project_uses
 from intertie.cycle.views import facts_of, name_of, wallet_micro
 from intertie.model.policy import Policy
 from intertie.placement.fill import fill, nothing_kept
-from intertie.placement.given import BEHIND, NO_TRADE, Payers
+from intertie.placement.given import BACKFILLS, NO_TRADE, Payers
 from intertie.world.changes import Changes
 from intertie.world.world import World
 
@@ -64,7 +64,7 @@ def _fill(
             whose,
             releases,
             kept,
-            BEHIND.index(policy.behind),
+            BACKFILLS.index(policy.backfill),
         )
         placed += zip(rows.tolist(), nodes.tolist(), strict=True)
         count -= np.bincount(rows, minlength=len(count))

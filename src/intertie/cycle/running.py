@@ -43,7 +43,7 @@ def releases_of(world: World, nodes: list[int], policy: Policy, now: int) -> Rel
     back. Nothing where no policy asks for it.
     """
     leases = world.leases
-    slots = np.flatnonzero(leases.used() & (policy.behind != "anybody"))
+    slots = np.flatnonzero(leases.used() & (policy.backfill != "first-fit"))
     slots = holding(world, slots)
     slots = slots[np.isin(leases.column("node")[slots], nodes)]
     at = np.maximum(0, ends_s(world, slots) * MILLI - now)

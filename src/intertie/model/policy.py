@@ -12,8 +12,8 @@ class Policy:
     seldom that all of them make no more than `syncs_per_s_max`, yet twice in `renew_for_s`: a
     network of more than `syncs_per_s_max * renew_for_s / 2` agents needs a larger one of the two.
 
-    Behind the first job that finds no room `nobody` is placed, or `anybody`, or (`easy`) only who
-    does not delay it, the `shortest` first.
+    Behind the first job that finds no room nobody is placed (`fcfs`), or anybody (`first-fit`), or
+    only who does not delay it (`easy`), the shortest first (`easy-sjbf`).
     """
 
     fee_ppm: int = 20_000
@@ -29,7 +29,7 @@ class Policy:
     failures_max: int = 3
     fair_share_half_life_s: int = 7 * 24 * 3600
     ageing_s: int = 3_600
-    behind: str = "anybody"
+    backfill: str = "first-fit"
     meter_tolerance_ppm: int = 20_000
     tasks_max: int = 100_000
     startup_s: int = 2

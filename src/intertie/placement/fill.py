@@ -9,14 +9,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from intertie.placement.given import (
-    ANYBODY,
     CLASS,
     EASY,
+    EASY_SJBF,
+    FCFS,
+    FIRST_FIT,
     LARGEST,
     NO_TRADE,
-    NOBODY,
     POOL,
-    SHORTEST,
     WAIT,
     Ints,
     Jobs,
@@ -40,16 +40,16 @@ def fill(
     payers: Payers,
     releases: Releases,
     kept: Kept,
-    behind: int,
+    backfill: int,
 ) -> tuple[Ints, Ints]:
     """Return (job, node) of each task placed, in the order they were placed; axes [placed].
 
     A task goes only where budget and wallet hold for it; of a gang each task only where they would
     hold for all of its tasks, and it is placed whole on one pool or left. A job that finds no node
-    steps aside. Behind the first that finds no room, though it could have some later, NOBODY is
-    placed, or ANYBODY; or, where EASY, room is kept for it from the instant at which it would fit,
-    and only those are placed who are gone by then or leave enough: in their order, or the
-    SHORTEST first (Lifka 1995; Tsafrir et al. 2007).
+    steps aside. Behind the first that finds no room, though it could have some later, FCFS places
+    nobody and FIRST_FIT anybody; EASY keeps room for it from the instant at which it would fit, and
+    places only those who are gone by then or leave enough, in their order, EASY_SJBF the shortest
+    first (Lifka 1995; Tsafrir et al. 2007).
 
     What is placed is taken from budget, places and wallet and added to used, in the arrays given;
     what is kept is written into `kept`. Bounded by the number of tasks, times that of pools for a
@@ -74,15 +74,15 @@ def fill(
             # Room and money only shrink: what holds back one task holds back each of its kin.
             is_poor = node == _TOO_DEAR and wanted == 1 and payers.wallet[payer] <= jobs.budget[job]
             # Not before room is kept: a richer one of its kin may yet have it kept.
-            is_settled = behind == ANYBODY or kept.at[0] < LARGEST
+            is_settled = backfill == FIRST_FIT or kept.at[0] < LARGEST
             is_over[k] |= is_settled and (node == _NO_ROOM or is_poor)
             left[job] = 0
-            if behind != ANYBODY and kept.at[0] == LARGEST and node in (_NO_ROOM, _NOT_WHOLE):
+            if backfill != FIRST_FIT and kept.at[0] == LARGEST and node in (_NO_ROOM, _NOT_WHOLE):
                 done = (placed_job[:placed], placed_node[:placed])
                 if _keep(jobs, kins, k, most, wanted, places, releases, done, kept):
-                    if behind == NOBODY:
+                    if backfill == FCFS:
                         break
-                    if behind == SHORTEST:
+                    if backfill == EASY_SJBF:
                         _put_shortest_first(queue, head, end, jobs.length)
             continue
         for at in range(placed, placed + wanted):

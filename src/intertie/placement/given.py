@@ -10,9 +10,9 @@ NO_TRADE = -1
 LARGEST = 2**62
 # What is known of a node, by the columns of `traits`: its pool's row, its device class, its wait.
 POOL, CLASS, WAIT = 0, 1, 2
-# What those behind the first job that finds no room may do, by their place in `BEHIND`.
-NOBODY, ANYBODY, EASY, SHORTEST = 0, 1, 2, 3
-BEHIND = ("nobody", "anybody", "easy", "shortest")
+# What those behind the first job that finds no room may do, by their place in `BACKFILLS`.
+FCFS, FIRST_FIT, EASY, EASY_SJBF = 0, 1, 2, 3
+BACKFILLS = ("fcfs", "first-fit", "easy", "easy-sjbf")
 
 
 class Jobs(NamedTuple):

@@ -13,7 +13,7 @@ from numba import njit
 
 from intertie.placement.fill import fill, nothing_kept
 from intertie.placement.given import (
-    BEHIND,
+    BACKFILLS,
     LARGEST,
     NO_TRADE,
     POOL,
@@ -28,29 +28,29 @@ from intertie.simulator.traces.trace import BadTrace, Trace
 
 
 @dataclass(frozen=True)
-class Order:
-    """How a replay decides: who may go `behind` the first that finds no room, on what lengths.
+class ReplayPolicy:
+    """How a replay decides: who may go before the first that finds no room, on what lengths.
 
     `is_perfect`: lengths are what jobs will take, else what their users asked for.
     `is_by_event`: a round after each single event, else one for all events of an instant.
     """
 
-    behind: str = "easy"
+    backfill: str = "easy"
     is_perfect: bool = False
     is_by_event: bool = True
 
 
-def replay(trace: Trace, capacity: int, order: Order) -> Ints:
+def replay(trace: Trace, capacity: int, policy: ReplayPolicy) -> Ints:
     """Return when each job started, in milliseconds; axes [job].
 
     One machine of `capacity` units holds them all. BadTrace if a job is larger than that.
     """
     alone = replace(trace, home=np.zeros(len(trace), np.int64))
-    return replay_together(alone, [capacity], np.zeros((1, 1), np.int64), order)[0]
+    return replay_together(alone, [capacity], np.zeros((1, 1), np.int64), policy)[0]
 
 
 def replay_together(
-    trace: Trace, capacity: list[int], rank: Ints, order: Order
+    trace: Trace, capacity: list[int], rank: Ints, policy: ReplayPolicy
 ) -> tuple[Ints, Ints]:
     """Return when and at which cluster each job started; axes [job].
 
@@ -74,12 +74,12 @@ def replay_together(
     return _replay(
         trace.submit_ms,
         trace.run_ms,
-        trace.run_ms if order.is_perfect else trace.length_ms,
+        trace.run_ms if policy.is_perfect else trace.length_ms,
         kin.reshape(-1).astype(np.int64),
         kins,
         places,
-        BEHIND.index(order.behind),
-        order.is_by_event,
+        BACKFILLS.index(policy.backfill),
+        policy.is_by_event,
     )
 
 
@@ -91,7 +91,7 @@ def _replay(
     kin: Ints,
     kins: Kins,
     places: Places,
-    behind: int,
+    backfill: int,
     is_by_event: bool,
 ) -> tuple[Ints, Ints]:
     """Return the starts and the nodes; axes [job] throughout, jobs by submission.
@@ -127,7 +127,7 @@ def _replay(
                     node,
                     kins,
                     places,
-                    behind,
+                    backfill,
                 )
                 for at in range(rows.shape[0]):
                     job = waiting[rows[at]]
@@ -151,7 +151,7 @@ def _round(
     node: Ints,
     kins: Kins,
     places: Places,
-    behind: int,
+    backfill: int,
 ) -> tuple[Ints, Ints]:
     """Return (row of `waiting`, node) of each job that starts now."""
     each = np.full(waiting.shape[0], LARGEST)
@@ -159,7 +159,7 @@ def _round(
     due = np.maximum(0, start[running] + length[running] - now)
     releases = Releases(due, node[running], kins.need[kin[running]])
     payers = Payers(np.zeros(1, np.int64), np.ones(1, np.int64), np.full(1, LARGEST))
-    return fill(told, kins, places, payers, releases, nothing_kept(places), behind)
+    return fill(told, kins, places, payers, releases, nothing_kept(places), backfill)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
