@@ -77,11 +77,11 @@ def tell(plan: Plan, number: int, statement: int) -> None:
     """Top up wallets and submit arrays until there is enough; ask the last ones again first."""
     engine, wake = opened(plan, f"teller{number}", statement)
     with engine.connect().execution_options(is_read=True) as connection:
-        projects = list(connection.execute(select(tables.DECIDED["Project"].c.id)).scalars())
+        # Sorted: an ask that is repeated is the same, however PostgreSQL has moved its rows.
+        projects = sorted(connection.execute(select(tables.DECIDED["Project"].c.id)).scalars())
     path = journal_of(plan, number)
     groups = len(path.read_text().splitlines()) if path.exists() else 0
-    with path.open("ab", buffering=0) as journal:
-        journal.write(b"\n")  # whoever was killed may have left half a line; whole ones end so: .
+    with path.open("ab", buffering=0) as journal:  # a line is written whole, or not at all
         for group in count(max(0, groups - REPEATED)):
             while _is_full(engine):
                 time.sleep(PAUSE_S)
@@ -89,8 +89,8 @@ def tell(plan: Plan, number: int, statement: int) -> None:
                 return
             asked = list(_asked(plan, number, group, projects))
             given = append_many(engine, asked)
-            told = " ".join(f"{each.key}={n}" for each, n in zip(asked, given, strict=True))
-            journal.write(f"{told} .\n".encode())
+            told = " ".join(f"{each.key}={n!r}" for each, n in zip(asked, given, strict=True))
+            journal.write(f"{told}\n".encode())
             wake.poke()
 
 
