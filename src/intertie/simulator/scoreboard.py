@@ -15,7 +15,7 @@ SHORTEST_MS = 10_000  # below this a slowdown says nothing (Feitelson 1997)
 class Score:
     """Times in seconds, by job. `ave_bsld` is the mean of max(1, (wait + run) / max(run, 10 s)).
 
-    `occupancy` is units × run time ÷ (capacity × the time from first submission to last end).
+    `occupancy_share` is units × run time ÷ (capacity × the time from first submission to last end).
     """
 
     jobs: int
@@ -26,7 +26,7 @@ class Score:
     jct_p99_s: float
     ave_bsld: float
     makespan_s: float
-    occupancy: float
+    occupancy_share: float
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,5 +54,5 @@ def score(trace: Trace, starts: Ints, capacity: int) -> Score:
         jct_p99_s=float(np.percentile(jct, 99)) / 1000,
         ave_bsld=float(slowdowns(trace, starts).mean()),
         makespan_s=makespan / 1000,
-        occupancy=float((run.astype(np.float64) * trace.units).sum() / capacity / makespan),
+        occupancy_share=float((run.astype(np.float64) * trace.units).sum() / capacity / makespan),
     )
