@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from intertie.cli import exits, session
 from intertie.cli.commands import build
 from intertie.cli.main import COMMANDS
-from intertie.client.errors import BadInput, NoAccess
+from intertie.client.errors import BadInput, IntertieError, NoAccess
 from tests.console.conftest import Console
 
 pytestmark = pytest.mark.browser
@@ -58,6 +58,14 @@ def test_a_field_that_is_none_of_placement_is_refused_with_the_list(lived: Conso
             operator.ask_what_if(policy, 60)
         assert message in told.value.problem.errors[0].message
         assert told.value.problem.errors[0].field == f"policy.{next(iter(policy))}"
+
+
+def test_asking_again_under_the_same_key_asks_once(lived: Console) -> None:
+    operator = lived.client("operator")
+    one, same = (operator.ask_what_if({"ageing_s": 5}, 60, key="once") for _ in range(2))
+    assert one.id == same.id
+    with pytest.raises(IntertieError, match="Idempotency-Key"):
+        operator.ask_what_if({"ageing_s": 6}, 60, key="once")
 
 
 def test_only_operators_may_ask(lived: Console) -> None:

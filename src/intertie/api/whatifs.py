@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from intertie.api.contract import problems
-from intertie.api.door import TheDoor
+from intertie.api.door import Key, TheDoor
 from intertie.api.identity import Operator, number_of
 from intertie.api.pages import After, Limit, after_number, page
 from intertie.api.problems import Wrong, not_found
@@ -24,9 +24,9 @@ router = APIRouter(tags=["network"])
     "/what-ifs",
     status_code=202,
     summary="Live through the past again under another policy",
-    responses=problems(401, 403, 413, 422),
+    responses=problems(401, 403, 409, 413, 422),
 )
-def ask_what_if(door: TheDoor, bearer: Operator, message: AskWhatIf) -> WhatIfView:
+def ask_what_if(door: TheDoor, bearer: Operator, message: AskWhatIf, key: Key = None) -> WhatIfView:
     """Return at once; ask for it again to see how far it has come. Nothing of the network changes.
 
     Fields of the policy are those by which placement decides; an unknown one is told with the list.
@@ -41,7 +41,7 @@ def ask_what_if(door: TheDoor, bearer: Operator, message: AskWhatIf) -> WhatIfVi
     except BadPolicy as error:
         wrong = FieldError(field=f"policy.{error.field}", message=str(error))
         raise Wrong(422, "bad_request", errors=[wrong]) from None
-    found = whatifs.add(door.engine, dict(message.policy), since, until, now)
+    found = whatifs.add(door.engine, dict(message.policy), since, until, now, key)
     door.work()
     return _view(found)
 

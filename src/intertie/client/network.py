@@ -359,13 +359,15 @@ class Intertie:
         """Return how the network runs: leader, queues, states, money; for operators."""
         return self._one("operations", OperationsView)
 
-    def ask_what_if(self, policy: Mapping[str, int | str], span_s: int) -> WhatIfView:
+    def ask_what_if(
+        self, policy: Mapping[str, int | str], span_s: int, *, key: str | None = None
+    ) -> WhatIfView:
         """Ask what the last `span_s` seconds would have been with these fields of the policy.
 
         It returns at once; `what_if` tells how far it has come. For operators.
         """
         asked = AskWhatIf(policy=dict(policy), span_s=span_s)
-        return self._create("what-ifs", asked, WhatIfView, None)
+        return self._create("what-ifs", asked, WhatIfView, key)
 
     def what_if(self, what_if: str) -> WhatIfView:
         return self._one(f"what-ifs/{quoted(what_if, safe='')}", WhatIfView)

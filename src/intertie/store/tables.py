@@ -234,5 +234,6 @@ what_if = Table(
     Column("total", BigInteger, nullable=False),
     Column("result", Text, nullable=False),
     Column("error", Text, nullable=False),
+    Column("idempotency_key", Text, unique=True),
     sqlite_autoincrement=True,
 )

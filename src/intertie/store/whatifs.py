@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, insert, or_, select, update
 
 from intertie.store import tables
+from intertie.store.appending import KeyReused
 from intertie.store.patience import patiently
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -35,8 +36,14 @@ class WhatIf:
 
 
 @patiently
-def add(engine: Engine, policy: dict[str, Any], since: int, until: int, at: int) -> WhatIf:
-    """Add a what-if that waits for a worker."""
+def add(
+    engine: Engine, policy: dict[str, Any], since: int, until: int, at: int, key: str | None
+) -> WhatIf:
+    """Add a what-if that waits for a worker.
+
+    The same key again returns the same one; with another policy it raises KeyReused.
+    """
+    table = tables.what_if
     row = {
         "asked_at": at,
         "noted_at": at,
@@ -48,9 +55,16 @@ def add(engine: Engine, policy: dict[str, Any], since: int, until: int, at: int)
         "total": 0,
         "result": "{}",
         "error": "",
+        "idempotency_key": key,
     }
     with engine.begin() as connection:
-        number = connection.execute(insert(tables.what_if).values(row)).inserted_primary_key
+        same = connection.execute(select(table).where(table.c.idempotency_key == key))
+        known = same.mappings().first() if key else None
+        if known is not None:
+            if known["policy"] != row["policy"]:
+                raise KeyReused
+            return _what_if(known)
+        number = connection.execute(insert(table).values(row)).inserted_primary_key
         assert number is not None
         found = find(connection, int(number[0]))
     assert found is not None
@@ -102,5 +116,5 @@ def note(engine: Engine, number: int, now: int, **values: Any) -> None:
 
 
 def _what_if(row: Any) -> WhatIf:
-    told = dict(row)
+    told = {name: row[name] for name in WhatIf.__dataclass_fields__}
     return WhatIf(**told | {name: json.loads(told[name]) for name in ("policy", "result")})

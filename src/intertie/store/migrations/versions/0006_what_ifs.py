@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
@@ -19,7 +19,9 @@ def upgrade() -> None:
         *(_text(name) for name in ("policy", "state")),
         *(_number(name) for name in ("done", "total")),
         *(_text(name) for name in ("result", "error")),
+        sa.Column("idempotency_key", sa.Text()),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("idempotency_key"),
         sqlite_autoincrement=True,
     )
 
