@@ -61,18 +61,25 @@ def all_free(now: int, capacity: int, jobs: int) -> Profile:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def promise(jobs: Elastic, order: Ints, sizes: Sizes, profile: Profile, share: Ints) -> int:
-    """Take from the profile what each job needs, in that order; return how many were served.
+def promise(
+    jobs: Elastic, order: Ints, sizes: Sizes, profile: Profile, share: Ints, is_strict: bool
+) -> bool:
+    """Take from the profile what each job needs, in that order; return whether all are in time.
 
-    share[job] becomes the size that it needs from the profile's first instant on, or NONE. It stops
-    at the first that cannot be done in time.
+    share[job] becomes the size that it needs from the profile's first instant on, or NONE. Where
+    one cannot be in time a strict promise stops; else that job takes what ends it soonest.
     """
-    for served in range(order.shape[0]):
-        found = fit(jobs, order[served], sizes, profile)
+    are_all = True
+    for job in order:
+        found = fit(jobs, job, sizes, profile)
         if found < NONE:
-            return served
-        share[order[served]] = found
-    return int(order.shape[0])
+            are_all = False
+            if is_strict:
+                break
+            end, most = _soonest(jobs, job, sizes, profile)
+            found = _take_until(end, jobs.rate[job], most, sizes, profile)
+        share[job] = found
+    return are_all
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -98,18 +105,6 @@ def fit(jobs: Elastic, job: int, sizes: Sizes, profile: Profile) -> int:
         if end < LARGEST:
             return _take_until(end, jobs.rate[job], most, sizes, profile)
     return NO_ROOM if is_possible else TOO_SOON
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def earliest(jobs: Elastic, job: int, sizes: Sizes, profile: Profile) -> int:
-    """Return when a job would be done at the soonest, given what is promised to others."""
-    found = LARGEST
-    for most in range(sizes.units.shape[0]):
-        rate = jobs.rate[job, most]
-        if rate:
-            left = jobs.left[job] + rate * sizes.start[most]
-            found = min(found, _done_at(jobs.rate[job], most, left, LARGEST, sizes, profile))
-    return found
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -164,8 +159,8 @@ def refusal(jobs: Elastic, job: int, sizes: Sizes, profile: Profile, found: int)
     `profile` is what is free beside what was promised before it asked. What was found may also be
     that others' promises would have to be broken for it, which is no room either.
     """
-    to_at = int(earliest(jobs, job, sizes, profile))
-    later = Relaxation("later_deadline", {"to_at": to_at})
+    to_at, _ = _soonest(jobs, job, sizes, profile)
+    later = Relaxation("later_deadline", {"to_at": int(to_at)})
     if found == TOO_SOON:
         return Refusal("deadline_too_soon", {"deadline_at": int(jobs.until[job])}, later)
     return Refusal("promised_to_others", {"deadline_at": int(jobs.until[job])}, later)
@@ -183,6 +178,20 @@ def _largest(rate: Ints, most: int, sizes: Sizes, room: int) -> int:
     while size >= 0 and (rate[size] == 0 or sizes.units[size] > room):
         size -= 1
     return size
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _soonest(jobs: Elastic, job: int, sizes: Sizes, profile: Profile) -> tuple[int, int]:
+    """Return when a job would be done at the soonest, and the size up to which it runs for that."""
+    found, best = LARGEST, NONE
+    for most in range(sizes.units.shape[0]):
+        rate = jobs.rate[job, most]
+        if rate:
+            left = jobs.left[job] + rate * sizes.start[most]
+            end = _done_at(jobs.rate[job], most, left, LARGEST, sizes, profile)
+            if end < found:
+                found, best = end, most
+    return found, best
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
