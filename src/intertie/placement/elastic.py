@@ -209,7 +209,7 @@ def _done_at(rate: Ints, most: int, left: int, until: int, sizes: Sizes, profile
             end = min(until, at[step + 1])
         needed = (left + rate[size] - 1) // rate[size]
         if needed <= end - begin:
-            return begin + needed
+            return int(begin + needed)
         left -= rate[size] * (end - begin)
     return LARGEST
 

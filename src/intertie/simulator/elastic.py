@@ -126,30 +126,29 @@ def replay(traces: list[DeadlineTrace], capacity: list[int], policy: ElasticPoli
         if now == LARGEST:
             break
         due = [home for home, at in enumerate(instants) if at == now]
-        asked = [books[home].until(now) for home in due]
-        for cluster in clusters if any(asked) else [clusters[home] for home in due]:
-            cluster.pass_time(now)
-        for home, jobs in zip(due, asked, strict=True):
+        for home in due:
+            clusters[home].pass_time(now)
+        for home in due:
+            jobs = books[home].until(now)
             for group in [jobs] if policy.slot_ms else [[job] for job in jobs]:
-                _ask(books[home], group, home, clusters)
+                _ask(books[home], group, home, clusters, now)
         for cluster in clusters:
             if cluster.now == now:
                 cluster.round()
     return [book.ended() for book in books]
 
 
-def _ask(book: "_Book", group: list[int], home: int, clusters: list["_Cluster"]) -> None:
+def _ask(book: "_Book", group: list[int], home: int, clusters: list["_Cluster"], now: int) -> None:
     """Ask the home first and then the others whether they take all of a group."""
-    others = sorted(
-        (at for at in range(len(clusters)) if at != home), key=lambda at: -clusters[at].unpromised()
-    )
-    for at in [home, *others] if group else []:
-        refused = clusters[at].take(book, group)
-        if not refused:
-            book.is_admitted[group] = True
-            return
-        if at == home:
-            book.refusals.update(refused)
+    refused = clusters[home].take(book, group) if group else {}
+    book.refusals.update(refused)
+    if refused:
+        others = [cluster for at, cluster in enumerate(clusters) if at != home]
+        for cluster in others:
+            cluster.pass_time(now)
+        for cluster in sorted(others, key=lambda each: -each.unpromised()):
+            refused = refused and cluster.take(book, group)
+    book.is_admitted[group] = not refused
 
 
 class _Book:
@@ -232,6 +231,8 @@ class _Cluster:
 
     def pass_time(self, now: int) -> None:
         """Let those who run do their work until `now`; who has done it has ended when it had."""
+        if now == self.now:
+            return
         over = _work(self.told(), self.stall, now - self.now)
         self.now = now
         ended = np.flatnonzero(self.left <= 0)
@@ -286,6 +287,7 @@ class _Cluster:
             book.resizes[job] += 1
             self.stall[row] = self.sizes.start[share[row]] if share[row] >= 0 else 0
         self.size, self.round_at = share, self.now
+        assert self.sizes.units[share[share >= 0]].sum() <= self.capacity, "more runs than there is"
         steps, at = int(self.profile.steps[0]), self.profile.at
         self.wake_at = int(at[1]) if self.policy.is_promised and steps > 1 else LARGEST
 

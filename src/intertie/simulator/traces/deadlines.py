@@ -6,6 +6,7 @@ How fast a job is at another size is the catalogue's word, measured by the same 
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class DeadlineTrace(Trace):
     `work` in billionths of an iteration, `rate` of that in a millisecond, 0 where it does not run
     at that size. `units_of` are what sizes hold and `starts_ms` what it takes to start at one.
     """
+
+    OF_ALL: ClassVar[tuple[str, ...]] = ("capacity", "units_of", "starts_ms")
 
     deadline_ms: Ints = field(default_factory=_none)
     work: Ints = field(default_factory=_none)

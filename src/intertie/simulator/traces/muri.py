@@ -8,6 +8,7 @@ long as was profiled for its model and devices. The cluster is of 8 nodes of 8 d
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,6 +44,8 @@ class PausableTrace(Trace):
     `restart_us` what a round takes of it while it runs. Nodes have `node_units` each; a job larger
     than a node takes whole ones.
     """
+
+    OF_ALL: ClassVar[tuple[str, ...]] = ("capacity", "node_units")
 
     work_us: Ints = field(default_factory=_none)
     restart_us: Ints = field(default_factory=_none)
