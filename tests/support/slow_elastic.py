@@ -43,7 +43,7 @@ class SlowPromises:
         raise AssertionError("the horizon is too near")
 
     def _sizes(self, rate: list[int], most: int, left: int, until: int) -> list[int] | None:
-        """Return its size at each tick, at most that one, until all is done; None if that is late."""
+        """Return its size at each tick, at most that one, until all is done; None if late."""
         sizes: list[int] = []
         for tick in range(until):
             if left <= 0:
