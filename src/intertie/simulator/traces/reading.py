@@ -5,13 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from intertie.simulator.traces import itp, pai
+from intertie.simulator.traces import deadlines, itp, muri, pai
 from intertie.simulator.traces.swf import read_swf
 from intertie.simulator.traces.table import opened
 from intertie.simulator.traces.trace import BadTrace
 
 # The first whose columns are all there reads the table: what asks for more columns stands first.
 TABLES: tuple[tuple[tuple[str, ...], Callable[[Path], Any]], ...] = (
+    (deadlines.NEEDED, deadlines.read_deadlines),
+    (muri.NEEDED, muri.read_muri),
     (itp.NEEDED, itp.read_itp),
     (pai.NEEDED, pai.read_pai),
 )
