@@ -5,10 +5,10 @@ None is a second scheduler: each names rules of `placement/`, and what is here r
 
 from typing import Any
 
-from intertie.simulator import queueing
+from intertie.simulator import queueing, turns
 from intertie.simulator.running import SimulatedPolicy
 
-ALL: tuple[SimulatedPolicy, ...] = (*queueing.POLICIES,)
+ALL: tuple[SimulatedPolicy, ...] = (*queueing.POLICIES, *turns.POLICIES)
 
 
 def policies_for(trace: Any) -> dict[str, SimulatedPolicy]:
