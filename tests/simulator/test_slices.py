@@ -54,7 +54,7 @@ def test_a_trace_of_gavel_never_changes_and_knows_three_classes() -> None:
     trace = read_trace(*GAVEL)
     assert len(trace) == 40
     assert not trace.mode.any()
-    assert (trace.speed_micro[:, 0, 0] > trace.speed_micro[:, 0, 2]).all()
+    assert set(trace.speed_micro[:, 0].argmax(axis=1)) == {0, 1}  # not all are fastest on V100
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_knowing_where_a_job_is_fast_ends_jobs_sooner() -> None:
     trace = read_trace(*GAVEL)
     devices = (("v100", 1), ("p100", 1), ("k80", 1))
     policies = policies_for(trace)
-    knowing, blind = (policies[name].run(trace, Setting(devices=devices)).measures
+    knowing, blind = (policies[name].run(trace, Setting(devices=devices, slice_ms=3_600_000)).measures
                       for name in ("shortest", "shortest-blind"))  # fmt: skip
     assert knowing["jct_mean_s"] < blind["jct_mean_s"]
 
