@@ -3,8 +3,8 @@
 FOLDER holds `swf/KTH-SP2-1996.swf.gz` of the Parallel Workloads Archive, whose figures are those of
 the SC'15 simulator on that log (28 481 jobs that ran, lengths of at least the run time); and
 `itp/raw/cluster01.csv` … of Microsoft ITP (69 351 jobs), each cluster by itself and all as one,
-with true lengths; and `muri/trace3.csv` on 64 devices, whose figures are those of Muri's simulator.
-Times are of the processor, after the kernels were compiled.
+with true lengths; `muri/trace3.csv` on 64 devices, whose figures are those of Muri's simulator; and
+`shockwave/` with its table of speeds. Times are of the processor, after the kernels were compiled.
 """
 
 import json
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
 
+from benchmarks import turns
 from benchmarks.traces import clusters, options
 from intertie.simulator import preemptive
 from intertie.simulator.replay import ReplayPolicy, replay
@@ -45,16 +46,19 @@ PAUSED = (
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate: what was published, a mean bounded slowdown or seconds, and what was found."""
+    """One gate: what was published, and what was found."""
 
     name: str
     published: float
     found: float
     jobs_per_s: int
+    allowed: float = 0.0
 
     @property
     def holds(self) -> bool:
-        """Return whether they agree to the last digit that was published."""
+        """Return whether they agree to the last digit published, or differ as is allowed."""
+        if self.allowed:
+            return abs(self.found - self.published) <= self.allowed
         digits = len(str(self.published).partition(".")[2])
         return round(self.found, digits) == self.published
 
@@ -74,7 +78,7 @@ def measure(folder: Path) -> list[Gate]:
             parts = [(merged([each for each, _ in parts]), devices)]
         name = f"ITP's clusters {how}, {devices} devices"
         found.append(_gate(name, published, parts, TRUE))
-    return found + _paused(folder)
+    return [*found, *_paused(folder), *(Gate(*row) for row in turns.gates(folder))]
 
 
 def _paused(folder: Path) -> list[Gate]:
@@ -112,9 +116,9 @@ def main(words: list[str]) -> int:
     if told.json:
         print(json.dumps({"gates": [asdict(gate) for gate in found], "figure": figure}, indent=2))
     else:
-        what = "mean bounded slowdown, or seconds"
-        print(f"{what:40}{'published':>12}{'found':>14}{'trace jobs/s':>14}")
+        what = "mean bounded slowdown, or as named"
+        print(f"{what:44}{'published':>12}{'found':>14}{'trace jobs/s':>14}")
         for gate in found:
-            print(f"{gate.name:40}{gate.published:12}{gate.found:14.4f}{gate.jobs_per_s:14,}")
+            print(f"{gate.name:44}{gate.published:12}{gate.found:14.4f}{gate.jobs_per_s:14,}")
         print(f"\n{figure}")
     return 0 if held == len(found) else 1
