@@ -29,7 +29,7 @@ class Policy:
     failures_max: int = 3
     fair_share_half_life_s: int = 7 * 24 * 3600
     ageing_s: int = 3_600
-    backfill: str = "first-fit"
+    backfill: str = "easy"
     meter_tolerance_ppm: int = 20_000
     tasks_max: int = 100_000
     startup_s: int = 2

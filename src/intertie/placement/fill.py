@@ -80,6 +80,7 @@ def fill(
             if backfill != FIRST_FIT and kept.at[0] == LARGEST and node in (_NO_ROOM, _NOT_WHOLE):
                 done = (placed_job[:placed], placed_node[:placed])
                 if _keep(jobs, kins, k, most, wanted, places, releases, done, kept):
+                    kept.at[1] = job
                     if backfill == FCFS:
                         break
                     if backfill == EASY_SJBF:
@@ -130,7 +131,7 @@ def waits(need: Ints, wants: Ints, places: Places) -> Ints:
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def nothing_kept(places: Places) -> Kept:
     """Return what is kept for nobody."""
-    return Kept(np.full(1, LARGEST), places.free.copy(), places.lent.copy())
+    return Kept(np.array([LARGEST, -1]), places.free.copy(), places.lent.copy())
 
 
 def warm() -> None:

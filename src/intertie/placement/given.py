@@ -80,7 +80,8 @@ class Releases(NamedTuple):
 class Kept(NamedTuple):
     """What will be free at `at`[0] milliseconds from now, less what is kept then.
 
-    free[node, resource], lent[pool, resource]; `at` is LARGEST where nothing is kept.
+    free[node, resource], lent[pool, resource]. `at` is LARGEST where nothing is kept, and
+    `at`[1] the row of the job that it is kept for.
     """
 
     at: Ints
