@@ -18,7 +18,7 @@ from intertie.model.policy import Policy
 from intertie.model.states import JobState, LeaseState
 from intertie.model.units import MICRO, MILLI, charge_micro
 from intertie.placement.fill import nothing_kept
-from intertie.placement.given import LARGEST, POOL, WAIT, Releases
+from intertie.placement.given import LARGEST, POOL, WAIT, Kept, Releases
 from intertie.world.table import Ints, Mask
 from intertie.world.world import ROOM, World
 
@@ -59,6 +59,7 @@ class Outlook:
     """
 
     orders: Orders
+    supply: Supply
     scene: Scene
     runs: Runs
     ends: Ints
@@ -75,13 +76,14 @@ class Starts(NamedTuple):
     """When the first task of each job is placed and its last one ends, ms from now; axes [job].
 
     LARGEST where it is not. `order` are the rows in the order of their starts. It was looked as
-    far as `until`; `is_cut` where that was not far enough to see all.
+    far as `until`, in so many steps; `is_cut` where that was not far enough to see all.
     """
 
     at: Ints
     done: Ints
     order: list[int]
     until: int
+    steps: int
     is_cut: bool
 
 
@@ -100,6 +102,7 @@ def outlook_of(world: World, policy: Policy, now: int) -> Outlook | None:
     waited_ms = now - world.jobs.column("submitted_at")[slots]
     return Outlook(
         orders=orders,
+        supply=supply,
         scene=scene_of(world, orders, supply, policy, now),
         runs=runs,
         ends=ends,
@@ -161,7 +164,14 @@ def look_ahead(
         now = following
         scene, runs = _end(scene, runs, now)
     done[(scene.jobs.tasks > 0) | (at == LARGEST)] = LARGEST
-    return Starts(at, done, order, now, is_cut)
+    return Starts(at, done, order, now, step + 1, is_cut)
+
+
+def kept_now(outlook: Outlook) -> Kept:
+    """Return what is kept at this instant, and for whom."""
+    scene = _copied(outlook.scene)
+    fill_all(scene, outlook.orders.is_promised, outlook.orders.is_aged)
+    return scene.kept
 
 
 def starts_of(three: tuple[Starts, Starts, Starts], row: int, now: int) -> Start:
