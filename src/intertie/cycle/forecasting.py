@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from intertie.cycle.newcomers import Newcomer, place_in, with_newcomer
 from intertie.cycle.orders import Orders, Supply, orders_of, supply_of
 from intertie.cycle.placing import Scene, fill_all, scene_of
 from intertie.cycle.running import begun_s, ends_s, running_on
@@ -87,30 +88,43 @@ class Starts(NamedTuple):
     is_cut: bool
 
 
-def outlook_of(world: World, policy: Policy, now: int) -> Outlook | None:
-    """Return what a forecast begins with; None where nothing waits or nothing is there."""
+def outlook_of(
+    world: World, policy: Policy, now: int, newcomer: Newcomer | None = None
+) -> Outlook | None:
+    """Return what a forecast begins with; None where nothing waits or nothing is there.
+
+    A newcomer is a job that nobody has admitted yet: it stands in the queue as if it were.
+    """
     supply = supply_of(world)
     orders = orders_of(world, supply, policy, now, is_for_later=True)
+    jobs, at = world.jobs, 0
+    slots = np.array([jobs.slots[n] for n in orders.numbers.tolist()] if orders else [], np.int64)
+    spans, limit_s = spans_s(world, slots), jobs.column("time_limit_s")[slots]
+    is_queued = jobs.column("state")[slots] == JobState.QUEUED
+    waited_ms = np.where(is_queued, now - jobs.column("submitted_at")[slots], -LARGEST)
+    if newcomer is not None and supply.nodes:
+        at = place_in(world, orders, newcomer)
+        orders = with_newcomer(world, supply, orders, newcomer, at, policy)
+        limit_s = np.insert(limit_s, at, newcomer.job.time_limit_s)
+        spans = np.insert(spans, at, _spans_s(newcomer.job.expected_s, limit_s[at]), axis=1)
+        waited_ms = np.insert(waited_ms, at, 0)
     if orders is None:
         return None
-    slots = np.array([world.jobs.slots[n] for n in orders.numbers.tolist()], np.int64)
     runs, ends = _runs(world, orders, supply, policy, now)
     offers = [world.pools.value(pool, "offer") for pool in supply.pools]
     scores = [world.offers.value(n, "score_millionths") if n else 0 for n in offers]
-    looks = len(slots) + len(supply.nodes) * (len(orders.kins) + len(runs.node) // 4 + 1)
-    is_queued = world.jobs.column("state")[slots] == JobState.QUEUED
-    waited_ms = now - world.jobs.column("submitted_at")[slots]
+    looks = len(limit_s) + len(supply.nodes) * (len(orders.kins) + len(runs.node) // 4 + 1)
     return Outlook(
         orders=orders,
         supply=supply,
         scene=scene_of(world, orders, supply, policy, now),
         runs=runs,
         ends=ends,
-        spans_s=spans_s(world, slots),
-        limit_s=world.jobs.column("time_limit_s")[slots],
+        spans_s=spans,
+        limit_s=limit_s,
         scores=np.maximum(1, np.array(scores, np.int64)),
         spare=np.maximum(0, orders.columns.hold - orders.prices.micro),
-        waited_ms=np.where(is_queued, waited_ms, -LARGEST),
+        waited_ms=waited_ms,
         policy=policy,
         steps=max(_STEPS_MIN, min(_STEPS_MAX, _LOOKS_MAX // looks)),
     )
@@ -122,6 +136,10 @@ def spans_s(world: World, slots: Ints) -> Ints:
     By a reference unit, except where only its limit is known: that is the same everywhere.
     """
     expected_s, limit_s = (world.jobs.column(n)[slots] for n in ("expected_s", "time_limit_s"))
+    return _spans_s(expected_s, limit_s)
+
+
+def _spans_s(expected_s: Ints, limit_s: Ints) -> Ints:
     is_known = expected_s > 0
     likely = np.where(is_known, np.minimum(expected_s, limit_s), limit_s)
     return np.stack([np.where(is_known, likely // 2, 1), likely, limit_s])

@@ -39,6 +39,7 @@ _SMALLEST_FIRST = (
     "smaller_gang",
     "fewer_tasks",
     "later_deadline",
+    "no_deadline",
     "raise_budget",
     "name_budget",
     "raise_price_limit",
