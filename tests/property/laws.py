@@ -268,9 +268,7 @@ def kept_from(world: World, network: SimulatedNetwork, job: Job, places: list[No
     return False
 
 
-def _hold_both(
-    world: World, head: Job, job: Job, node: Node, count: int, gone: set[int]
-) -> bool:
+def _hold_both(world: World, head: Job, job: Job, node: Node, count: int, gone: set[int]) -> bool:
     """Return whether a node and its pool have room for a task of one and all there of the other."""
     one, other = (world.documents["request", each.id].resources for each in (head, job))
     may_sit = not unmet(world, world.documents["request", head.id], head, node)
@@ -360,9 +358,7 @@ def _is_affordable(
     return has_budget and hold * count <= world.balances.get(wallet, 0)
 
 
-def _room(
-    world: World, request: Request, nodes: list[Node], gone: Collection[int] = ()
-) -> int:
+def _room(world: World, request: Request, nodes: list[Node], gone: Collection[int] = ()) -> int:
     """Return how many tasks of this shape the free room of these nodes and their pools holds.
 
     Without the leases that are `gone`.

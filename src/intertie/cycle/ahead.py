@@ -63,9 +63,7 @@ class Ahead:
         if row is None or self._outlook is None or steps_max <= 0:
             return None
         start_ms = int(self._three[LIKELY].at[row])
-        found, steps = sooner(
-            self.world, self._outlook, row, start_ms, told, self._kept, self.now
-        )
+        found, steps = sooner(self.world, self._outlook, row, start_ms, told, self._kept, self.now)
         self.steps += steps
         return found
 

@@ -42,14 +42,15 @@ def changes_of(
     scene: Scene, row: int, request: Request, told: list[Relaxation], kept: Kept
 ) -> list[Change]:
     """Return what pools ask of the job, and what less of everything would be; smallest first."""
-    found = [change for each in told if (change := _as_told(request, each)) is not None]
+    wallet = int(scene.payers.wallet[scene.kins.project[scene.jobs.kin[row]]])
+    found = [change for each in told if (change := _as_told(request, each, wallet)) is not None]
     found += _less(scene, row, request)
     found += _shorter(scene, row, request, kept)
     unique = {(c.relaxation.code, *sorted(c.relaxation.values.items())): c for c in found}
     return sorted(unique.values(), key=lambda c: (c.size_ppm, distance(c.relaxation)))
 
 
-def _as_told(request: Request, relaxation: Relaxation) -> Change | None:
+def _as_told(request: Request, relaxation: Relaxation, wallet: int) -> Change | None:
     """Return the change that a pool's refusal asks for; None where none of the request's will do.
 
     What must not move is no convenience: nobody is told to let data go for an earlier start.
@@ -62,7 +63,7 @@ def _as_told(request: Request, relaxation: Relaxation) -> Change | None:
         other = changed(request, **_ELSEWHERE[code](request, values))
         return Change(relaxation, _PPM + distance(relaxation), other)
     if code in ("top_up", "raise_budget", "name_budget"):
-        return _dearer(request, relaxation)
+        return _dearer(request, relaxation, wallet)
     if code == "smaller_gang":
         to = int(values["to"])
         size_ppm = _part_ppm(request.task_count, to)
@@ -91,25 +92,27 @@ _ELSEWHERE: dict[str, Callable[[Request, Values], dict[str, object]]] = {
 }
 
 
-def _dearer(request: Request, relaxation: Relaxation) -> Change:
-    """Return the job with more money: in its budget, in its project's wallet, or both."""
-    values, had = relaxation.values, request.budget_micro
-    more = int(values.get("missing_micro", 0)) or max(0, int(values.get("to_micro", 0)) - had)
-    size_ppm = min(_PPM, more * _PPM // had) if had else _PPM
-    has_no_limit = relaxation.code != "top_up"
-    return Change(relaxation, size_ppm, request, more_micro=more, has_no_limit=has_no_limit)
+def _dearer(request: Request, relaxation: Relaxation, wallet: int) -> Change:
+    """Return the job with more money: in its budget or in its project's wallet."""
+    values, is_wallet = relaxation.values, relaxation.code == "top_up"
+    had = wallet if is_wallet else request.budget_micro
+    more = int(values["missing_micro"]) if is_wallet else int(values.get("to_micro", 0)) - had
+    size_ppm = min(_PPM, max(0, more) * _PPM // had) if had else _PPM
+    return Change(
+        relaxation, size_ppm, request, more_micro=max(0, more), has_no_limit=not is_wallet
+    )
 
 
 def _less(scene: Scene, row: int, request: Request) -> list[Change]:
     """Return the job with less of each thing: as much as is free somewhere now, and parts of it."""
     kin, need = scene.jobs.kin[row], request.resources
     found: list[Change] = []
-    for name in _STEP:
+    for name, usual in _STEP.items():
         asked = getattr(need, name)
         amounts = {asked * part // of for part, of in _PARTS}
         amounts.add(_free_now(scene, int(kin), ROOM.index(name)))
         for amount in sorted(amounts):
-            step = _STEP[name] if amount >= _STEP[name] else max(1, _STEP[name] // 4)
+            step = usual if amount >= usual else max(1, usual // 4)
             to = amount // step * step
             if asked // 4 <= to < asked and to > 0:
                 found.append(_less_of(request, name, to))

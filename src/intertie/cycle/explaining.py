@@ -25,7 +25,6 @@ from intertie.model.units import MILLI, charge_micro
 from intertie.world.changes import Changes
 from intertie.world.world import World
 
-
 # So many jobs of the queue are told, and so many of them what would start them sooner; no more
 # what-ifs than so many steps of forecasts take.
 SHOWN_MAX, EXPLAINED_MAX, STEPS_MAX = 200, 20, 400

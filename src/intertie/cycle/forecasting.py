@@ -99,14 +99,14 @@ def outlook_of(
     orders = orders_of(world, supply, policy, now, is_for_later=True)
     jobs, at = world.jobs, 0
     slots = np.array([jobs.slots[n] for n in orders.numbers.tolist()] if orders else [], np.int64)
-    spans, limit_s = spans_s(world, slots), jobs.column("time_limit_s")[slots]
+    expected_s, limit_s = (jobs.column(n)[slots] for n in ("expected_s", "time_limit_s"))
     is_queued = jobs.column("state")[slots] == JobState.QUEUED
     waited_ms = np.where(is_queued, now - jobs.column("submitted_at")[slots], -LARGEST)
     if newcomer is not None and supply.nodes:
         at = place_in(world, orders, newcomer)
         orders = with_newcomer(world, supply, orders, newcomer, at, policy)
         limit_s = np.insert(limit_s, at, newcomer.job.time_limit_s)
-        spans = np.insert(spans, at, _spans_s(newcomer.job.expected_s, limit_s[at]), axis=1)
+        expected_s = np.insert(expected_s, at, newcomer.job.expected_s)
         waited_ms = np.insert(waited_ms, at, 0)
     if orders is None:
         return None
@@ -120,7 +120,7 @@ def outlook_of(
         scene=scene_of(world, orders, supply, policy, now),
         runs=runs,
         ends=ends,
-        spans_s=spans,
+        spans_s=spans_s(expected_s, limit_s),
         limit_s=limit_s,
         scores=np.maximum(1, np.array(scores, np.int64)),
         spare=np.maximum(0, orders.columns.hold - orders.prices.micro),
@@ -130,16 +130,11 @@ def outlook_of(
     )
 
 
-def spans_s(world: World, slots: Ints) -> Ints:
+def spans_s(expected_s: Ints, limit_s: Ints) -> Ints:
     """Return how long a task of each job takes, short, likely and long; axes [opinion, job].
 
     By a reference unit, except where only its limit is known: that is the same everywhere.
     """
-    expected_s, limit_s = (world.jobs.column(n)[slots] for n in ("expected_s", "time_limit_s"))
-    return _spans_s(expected_s, limit_s)
-
-
-def _spans_s(expected_s: Ints, limit_s: Ints) -> Ints:
     is_known = expected_s > 0
     likely = np.where(is_known, np.minimum(expected_s, limit_s), limit_s)
     return np.stack([np.where(is_known, likely // 2, 1), likely, limit_s])
@@ -210,8 +205,9 @@ def _runs(
     leases, jobs = world.leases, world.jobs
     slots = running_on(world, supply.nodes)
     job = leases.column("job_slot")[slots]
-    score, limit_s = leases.column("score_millionths")[slots], jobs.column("time_limit_s")[job]
-    walls = _wall_s(spans_s(world, job), limit_s, np.maximum(1, score))
+    score = leases.column("score_millionths")[slots]
+    expected_s, limit_s = (jobs.column(n)[job] for n in ("expected_s", "time_limit_s"))
+    walls = _wall_s(spans_s(expected_s, limit_s), limit_s, np.maximum(1, score))
     said = np.maximum(0, (begun_s(world, slots) + walls) * MILLI - now)
     # Of who is longer than expected half of what is left is as likely as anything.
     said[LIKELY] = np.where(said[LIKELY] > 0, said[LIKELY], said[HIGH] // 2)
@@ -275,7 +271,10 @@ def _end(scene: Scene, runs: Runs, now: int) -> tuple[Scene, Runs]:
     np.add.at(places.free, runs.node[over], runs.size[over])
     np.add.at(places.lent, pool, runs.size[over])
     spare = np.minimum(runs.spare[over], LARGEST // max(1, len(pool)))
-    for left, whose in ((scene.payers.wallet, runs.payer[over]), (scene.jobs.budget, runs.job[over])):
+    for left, whose in (
+        (scene.payers.wallet, runs.payer[over]),
+        (scene.jobs.budget, runs.job[over]),
+    ):
         more = np.zeros_like(left)
         np.add.at(more, whose[whose >= 0], spare[whose >= 0])
         left[:] = np.minimum(left, LARGEST - more) + more

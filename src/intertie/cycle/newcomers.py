@@ -8,7 +8,6 @@ from intertie.cycle.orders import Orders, Supply, columns_of
 from intertie.cycle.prices import Prices, prices_for
 from intertie.model.job import Job
 from intertie.model.policy import Policy
-from intertie.model.rows import changed
 from intertie.model.units import MILLI
 from intertie.placement.given import LARGEST, NO_TRADE, Jobs
 from intertie.world.kins import Kin
@@ -56,7 +55,12 @@ def with_newcomer(
         prices = Prices(*(np.concatenate(pair) for pair in pairs))
     projects = sorted({each.project for each in kins})
     columns = columns_of(world, kins, projects, supply, prices)
-    row = (len(kins) - 1, newcomer.tasks, job.budget_micro or LARGEST, length_ms(columns.rank, prices))
+    row = (
+        len(kins) - 1,
+        newcomer.tasks,
+        job.budget_micro or LARGEST,
+        length_ms(columns.rank, prices),
+    )
     return Orders(
         numbers=np.insert(numbers, at, job.id),
         jobs=Jobs(*(np.insert(column, at, value) for column, value in zip(jobs, row, strict=True))),

@@ -92,7 +92,9 @@ def orders_of(
     projects = sorted({kin.project for kin in kins})
     columns = columns_of(world, kins, projects, supply, prices)
     fits = has_room(columns, supply.places)[kin]
-    if policy.backfill == "first-fit" and not is_for_later:  # else room may be kept for who fits nowhere now
+    if (
+        policy.backfill == "first-fit" and not is_for_later
+    ):  # else room may be kept for who fits nowhere now
         slots, kin = slots[fits], kin[fits]
     if not fits.any() and not is_for_later:
         return None

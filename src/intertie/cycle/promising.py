@@ -13,7 +13,7 @@ from intertie.cycle.forecasting import HIGH, LIKELY, look_ahead, outlook_of
 from intertie.cycle.newcomers import Newcomer
 from intertie.model.job import Contract, Job
 from intertie.model.policy import Policy
-from intertie.model.refusal import Refusal, Relaxation
+from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
 from intertie.model.rows import changed
 from intertie.model.units import MILLI, ceil_div
@@ -72,7 +72,7 @@ def _too_soon(asked: _Asked, done_ms: int) -> Refusal:
     later = Relaxation("later_deadline", {"to_at": ends_at})
     # Each by the part of what was asked for that it gives up.
     is_fewer = tasks > 0 and (count - tasks) * asked.left_ms < (done_ms - asked.left_ms) * count
-    values = {"finish_at": ends_at, "deadline_at": deadline_at}
+    values: dict[str, Value] = {"finish_at": ends_at, "deadline_at": deadline_at}
     return Refusal("deadline_too_soon", values, fewer if is_fewer else later)
 
 

@@ -89,7 +89,9 @@ def relaxed(world: World, outlook: Outlook, row: int, change: Change) -> Outlook
         length=_with(jobs.length, row, int(prices.task_s[0, best]) * MILLI),
     )
     payer = kins.project[-1]
-    wallet = _with(payers.wallet, payer, min(LARGEST, int(payers.wallet[payer]) + change.more_micro))
+    wallet = _with(
+        payers.wallet, payer, min(LARGEST, int(payers.wallet[payer]) + change.more_micro)
+    )
     if change.expected_s:
         spans_s = spans_s.copy()
         spans_s[:, row] = np.minimum(spans_s[:, row], change.expected_s)

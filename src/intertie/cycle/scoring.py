@@ -13,9 +13,7 @@ _APART_MS = 60 * MILLI
 _STATEMENTS_MAX = 64
 
 
-def remember_start(
-    world: World, changes: Changes, job: int, start: Start, now: int
-) -> None:
+def remember_start(world: World, changes: Changes, job: int, start: Start, now: int) -> None:
     """Keep what somebody is shown of a job's start, until it starts."""
     if not start.high_at:
         return
