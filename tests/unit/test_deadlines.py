@@ -1,19 +1,13 @@
 """Deadlines: a yes or a no at submission, and a yes that is kept."""
 
-import random
-from collections.abc import Callable
-from typing import NamedTuple
-
 import pytest
 
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
 from intertie.model.states import JobState, Outcome
-from intertie.simulator.recording import replay
 from tests.builders import ANetwork, a_request, job_of
-from tests.unit.test_explaining import a_site, add_site, of, started_at
-
-SELDOM = Policy(busy_poll_ms=5_000)
+from tests.support.streams import a_stream
+from tests.unit.test_explaining import a_site, of
 
 
 def submit(
@@ -119,56 +113,12 @@ def test_a_job_that_waits_for_others_is_taken_without_a_promise() -> None:
     assert network.world.jobs.value(held, "deadline_at") == 0
 
 
-class Kept(NamedTuple):
-    """What became of the jobs of a stream that asked for a deadline."""
-
-    promised: int
-    refused: int
-    late: int
-
-
-def a_stream(
-    seed: int, count: int, load_percent: int, part: Callable[[random.Random], float], policy: Policy
-) -> tuple[Kept, ANetwork]:
-    """Jobs of three projects come to two pools at random; half of them ask for a deadline.
-
-    `part` of what it says a task takes is what it takes.
-    """
-    rng = random.Random(seed)
-    network = ANetwork(policy)
-    add_site(network, "lab", 8)
-    add_site(network, "west", 16)
-    projects = [network.project(f"p{weight}", 10_000, weight) for weight in (1, 2, 3)]
-    due: dict[int, int] = {}
-    refused = 0
-    cores, seconds = (1, 2, 4, 8), (60, 120, 300, 600)
-    core_s = sum(cores) * sum(seconds) / 16
-    for _ in range(count):
-        network.pass_s(rng.expovariate(24 * load_percent / 100 / core_s))
-        takes_s, project = rng.choice(seconds), rng.choice(projects)
-        work_ms = max(1, round(1000 * takes_s * part(rng)))
-        known = of(rng.choice(cores), takes_s, environment=(("WORK_MS", str(work_ms)),))
-        if rng.random() < 0.5:
-            network.job(project, **known)
-            continue
-        at = network.now + round(1000 * takes_s * rng.uniform(1.2, 8))
-        job = network.submit(project, a_request(**known, deadline_at=at))
-        if isinstance(job, int):
-            due[job] = at
-        else:
-            refused += 1
-    network.pass_s(15_000)
-    ends = {job: ended_at(network, job) for job in due}
-    late = sum(not ends[job] or ends[job] > at for job, at in due.items())
-    return Kept(len(due), refused, late), network
-
-
 @pytest.mark.parametrize("promise_by", ["long", "likely"])
 def test_of_a_hundred_promises_ninety_nine_are_kept_where_lengths_are_true(promise_by: str) -> None:
     policy = Policy(busy_poll_ms=5_000, promise_by=promise_by)
-    kept, network = a_stream(5, 90, 100, lambda rng: 1.0, policy)
-    assert kept.promised > 20
-    assert kept.refused > 3
-    assert kept.late <= kept.promised // 100
-    assert len(started_at(network)) == 90 - kept.refused
-    assert replay(network.recording).differing == ()
+    told = a_stream(5, 60, 100, "true", policy)
+    assert len(told.due) > 15
+    assert told.refused
+    assert set(told.refused) <= {"deadline_too_soon", "deadline_of_others"}
+    assert told.late() <= len(told.due) // 100
+    assert told.starts()

@@ -178,7 +178,8 @@ def _why(frame: Frame, why: WhyView | None) -> None:
     if why.queue_position is not None:
         note(say("job.queue_position", position=why.queue_position))
     if why.start is not None:
-        ui.label(start_text(why.start, int(time.time() * 1000), frame.speech))
+        when = start_text(why.start, int(time.time() * 1000), frame.speech)
+        note(say("job.expected", when=when))
     if why.nearest is not None and why.nearest.relaxation is not None:
         with ui.element("div").classes("console-empty"):
             ui.label(say("job.nearest")).style("font-weight: 600")

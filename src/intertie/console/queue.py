@@ -52,7 +52,7 @@ def start_text(start: StartView, now: int, speech: Speech) -> str:
         return speech.say("queue.after", after=speech.moment(after_at))
     return speech.say(
         "queue.starts",
-        about_s=max(0, start.likely_at - now) // 1000,
+        about_s=_about_s(start.likely_at - now),
         low=speech.moment(start.low_at)[-8:],
         high=speech.moment(start.high_at)[-8:],
     )
@@ -63,10 +63,16 @@ def sooner_text(sooner: SoonerView | None, now: int, speech: Speech) -> str:
     if sooner is None:
         return DASH
     change = sooner.relaxation.text or sooner.relaxation.code
-    in_s = max(0, sooner.starts_at - now) // 1000
+    in_s = _about_s(sooner.starts_at - now)
     if sooner.gained_s is None:
         return speech.say("queue.sooner_else", change=change, in_s=in_s)
     return speech.say("queue.sooner", change=change, in_s=in_s, gained_s=sooner.gained_s)
+
+
+def _about_s(ms: int) -> int:
+    """Return a time to come in seconds, of a longer one whole minutes: nobody knows it closer."""
+    seconds = max(0, ms) // 1000
+    return seconds if seconds < 600 else seconds // 60 * 60
 
 
 def _cuts(found: QueueView, speech: Speech) -> list[str]:
@@ -97,16 +103,23 @@ def _waiting_row(each: WaitingView, now: int, speech: Speech) -> Row:
     sorts = start.likely_at or start.low_at or 2**53
     nearest = each.nearest
     reason = DASH if nearest is None else nearest.text or nearest.code
-    helps = sooner_text(each.sooner, now, speech)
     return {
         "position": by_number(each.position, str(each.position)),
         "job": Cell(name, href=f"/jobs/{each.job}" if each.job else ""),
         "tasks": by_number(each.tasks, number_of(each.tasks, 0)),
         "start": Cell(start_text(start, now, speech), sorts),
         "why": reason,
-        "helps": relaxation_of(nearest, DASH) if each.sooner is None else helps,
+        "helps": _helps(each, now, speech),
         "project": each.project or DASH,
     }
+
+
+def _helps(each: WaitingView, now: int, speech: Speech) -> str:
+    """Return what would start a job sooner, else what a pool asks of it; to wait is neither."""
+    change = each.nearest.relaxation if each.nearest is not None else None
+    if each.sooner is not None or change is None or change.code == "wait":
+        return sooner_text(each.sooner, now, speech)
+    return relaxation_of(each.nearest, DASH)
 
 
 def _share_columns(speech: Speech) -> list[Column]:
