@@ -1,12 +1,13 @@
 """Replay: a trace on a virtual clock through the place step's own kernel, as one compiled loop.
 
-It has no rule of its own: who is placed, where and behind whom is `placement.fill`'s word. What is
-here is time: jobs come, run as long as they did, and give back what they held. Its slow twin, one
-event after another in plain Python, is in tests/unit/test_replay.py.
+It has no rule of its own: who goes first is `placement.ordering`'s word, who is placed, where and
+behind whom `placement.fill`'s, how long a job will take `planner.predicting`'s. What is here is
+time: jobs come, run as long as they did, and give back what they held. Its slow twin, one event
+after another in plain Python, is in tests/simulator/test_replay.py.
 """
 
-import heapq
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -24,6 +25,23 @@ from intertie.placement.given import (
     Places,
     Releases,
 )
+from intertie.placement.ordering import ORDERS, queue_key
+from intertie.planner.predicting import PREDICTORS, Foresight, correct, foresee, learn
+from intertie.simulator.tide import (
+    ABSENT,
+    BEGUN,
+    CAME,
+    RUNNING,
+    WAITING,
+    Tide,
+    Work,
+    await_end,
+    insert,
+    next_end,
+    remove,
+    take_end,
+    tide_of,
+)
 from intertie.simulator.traces.trace import BadTrace, Trace
 
 
@@ -31,13 +49,24 @@ from intertie.simulator.traces.trace import BadTrace, Trace
 class ReplayPolicy:
     """How a replay decides: who may go before the first that finds no room, on what lengths.
 
-    `is_perfect`: lengths are what jobs will take, else what their users asked for.
-    `is_by_event`: a round after each single event, else one for all events of an instant.
+    `order` is who goes first, `predictor` where lengths come from; `is_perfect`: lengths are what
+    jobs will take, whatever their users asked for. `is_by_event`: a round after each single event,
+    else one for all events of an instant.
     """
 
     backfill: str = "easy"
     is_perfect: bool = False
     is_by_event: bool = True
+    order: str = "fifo"
+    predictor: str = "stated"
+
+
+class Rules(NamedTuple):
+    """A `ReplayPolicy` as the compiled loop reads it: places in `BACKFILLS` and in `ORDERS`."""
+
+    backfill: int
+    order: int
+    is_by_event: bool
 
 
 def replay(trace: Trace, capacity: int, policy: ReplayPolicy) -> Ints:
@@ -71,142 +100,158 @@ def replay_together(
     traits = np.zeros((len(capacity), 3), np.int64)
     traits[:, POOL] = np.arange(len(capacity))
     places = Places(whole.copy(), whole, traits, whole.copy())
-    return _replay(
+    rules = Rules(BACKFILLS.index(policy.backfill), ORDERS.index(policy.order), policy.is_by_event)
+    work = _work_of(trace, kin.reshape(-1).astype(np.int64), policy.is_perfect)
+    foresight = Foresight(np.array([PREDICTORS.index(policy.predictor)], np.int64))
+    _replay(work, tide_of(len(trace)), kins, places, foresight, rules)
+    return work.start, work.node
+
+
+def _work_of(trace: Trace, kin: Ints, is_perfect: bool) -> Work:
+    """Return a trace's columns before the first of its jobs came."""
+    jobs = len(trace)
+    return Work(
         trace.submit_ms,
-        trace.run_ms,
-        trace.run_ms if policy.is_perfect else trace.length_ms,
-        kin.reshape(-1).astype(np.int64),
-        kins,
-        places,
-        BACKFILLS.index(policy.backfill),
-        policy.is_by_event,
+        trace.run_ms.copy(),
+        trace.run_ms if is_perfect else trace.length_ms,
+        trace.units,
+        trace.user,
+        np.zeros(jobs, np.int64),
+        kin,
+        *np.empty((2, jobs), np.int64),
+        *np.full((5, jobs), ABSENT, np.int64),
     )
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _replay(
-    submit: Ints,
-    run: Ints,
-    length: Ints,
-    kin: Ints,
-    kins: Kins,
-    places: Places,
-    backfill: int,
-    is_by_event: bool,
-) -> tuple[Ints, Ints]:
-    """Return the starts and the nodes; axes [job] throughout, jobs by submission.
+    work: Work, tide: Tide, kins: Kins, places: Places, foresight: Foresight, rules: Rules
+) -> None:
+    """Let all jobs come and end; what becomes of them is written into `work`.
 
-    At one instant those who come are taken before those who end, and those in the order of their
-    starts; whoever ends exactly as expected has ended before all of them.
+    Of one instant: who ends exactly as expected has ended before all else, then who outlasts what
+    was expected is told, then come those who come, then those end who end, as they started.
     """
-    jobs = submit.shape[0]
-    start, node = np.full(jobs, -1, np.int64), np.empty(jobs, np.int64)
-    waiting, running = np.empty(jobs, np.int64), np.empty(jobs, np.int64)
-    queued, runs, came, begun = 0, 0, 0, 0
-    ends = [(LARGEST, 0, 0)]
-    while came < jobs or ends[0][0] < LARGEST:
-        now = min(ends[0][0], submit[came] if came < jobs else LARGEST)
-        runs = _end_as_expected(now, start, run, length, kin, node, kins, places, running, runs)
-        is_over = False
-        while not is_over:
-            if came < jobs and submit[came] == now:
-                waiting[queued] = came
-                came, queued = came + 1, queued + 1
+    now = _next_instant(work, tide)
+    while now < LARGEST:
+        is_told = _meet_what_was_expected(now, work, tide, kins, places, foresight)
+        if is_told and (rules.is_by_event or not _is_more(now, work, tide)):
+            _decide(now, work, tide, kins, places, rules)
+        while _is_more(now, work, tide):
+            came = tide.counts[CAME]
+            if came < work.submit.shape[0] and work.submit[came] == now:
+                _come(came, work, tide, foresight, rules)
             else:
-                _, _, job = heapq.heappop(ends)
-                runs = _end(job, kin, node, kins, places, running, runs)
-            is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
-            if queued and (is_over or is_by_event):
-                rows, nodes = _round(
-                    now,
-                    waiting[:queued],
-                    running[:runs],
-                    start,
-                    length,
-                    kin,
-                    node,
-                    kins,
-                    places,
-                    backfill,
-                )
-                for at in range(rows.shape[0]):
-                    job = waiting[rows[at]]
-                    start[job], node[job] = now, nodes[at]
-                    running[runs] = job
-                    runs, begun = runs + 1, begun + 1
-                    heapq.heappush(ends, (now + run[job], begun, job))
-                queued = _drop_started(waiting, queued, start)
-                is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
-    return start, node
+                job = take_end(tide, work)
+                if work.due[job] != ABSENT:
+                    _end(job, work, tide, kins, places, foresight)
+            if rules.is_by_event or not _is_more(now, work, tide):
+                _decide(now, work, tide, kins, places, rules)
+        now = _next_instant(work, tide)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _round(
-    now: int,
-    waiting: Ints,
-    running: Ints,
-    start: Ints,
-    length: Ints,
-    kin: Ints,
-    node: Ints,
-    kins: Kins,
-    places: Places,
-    backfill: int,
-) -> tuple[Ints, Ints]:
-    """Return (row of `waiting`, node) of each job that starts now."""
-    each = np.full(waiting.shape[0], LARGEST)
-    told = Jobs(kin[waiting], np.ones(waiting.shape[0], np.int64), each, length[waiting])
-    due = np.maximum(0, start[running] + length[running] - now)
-    releases = Releases(due, node[running], kins.need[kin[running]])
-    payers = Payers(np.zeros(1, np.int64), np.ones(1, np.int64), np.full(1, LARGEST))
-    return fill(told, kins, places, payers, releases, nothing_kept(places), backfill)
+def _next_instant(work: Work, tide: Tide) -> int:
+    """Return when next a job comes, ends, or outlasts what was expected; LARGEST if none does."""
+    counts, now = tide.counts, next_end(tide, work)
+    if counts[CAME] < work.submit.shape[0]:
+        now = min(now, work.submit[counts[CAME]])
+    if counts[RUNNING]:
+        now = min(now, work.due[tide.running[0]])
+    return int(now)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _end_as_expected(
-    now: int,
-    start: Ints,
-    run: Ints,
-    length: Ints,
-    kin: Ints,
-    node: Ints,
-    kins: Kins,
-    places: Places,
-    running: Ints,
-    runs: int,
-) -> int:
-    at = 0
-    while at < runs:
-        job = running[at]
-        if start[job] + run[job] == now and start[job] + length[job] == now:
-            runs = _end(job, kin, node, kins, places, running, runs)
-        else:
-            at += 1
-    return runs
+def _is_more(now: int, work: Work, tide: Tide) -> bool:
+    """Return whether one more job comes or ends at this instant."""
+    came = tide.counts[CAME]
+    is_coming = came < work.submit.shape[0] and work.submit[came] == now
+    return bool(is_coming or next_end(tide, work) == now)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _come(job: int, work: Work, tide: Tide, foresight: Foresight, rules: Rules) -> None:
+    """Let a job come: how long it will take, and before whom it goes."""
+    length = foresee(foresight, work.user[job], work.units[job], work.stated[job])
+    work.length[job] = length
+    work.key[job] = queue_key(
+        rules.order, work.submit[job], length, work.units[job], work.deadline[job], 0
+    )
+    insert(tide.waiting, tide.counts[WAITING], work.key, job)
+    tide.counts[CAME] += 1
+    tide.counts[WAITING] += 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _meet_what_was_expected(
+    now: int, work: Work, tide: Tide, kins: Kins, places: Places, foresight: Foresight
+) -> bool:
+    """Let those end who end as expected; who outlasts it gets another length. True if one did."""
+    is_told = False
+    while tide.counts[RUNNING] and work.due[tide.running[0]] == now:
+        job = tide.running[0]
+        if work.end[job] == now:
+            _end(job, work, tide, kins, places, foresight)
+            continue
+        ran, is_told = now - work.start[job], True
+        remove(tide.running, tide.counts[RUNNING], work.due, job)
+        work.length[job] = correct(
+            foresight, work.user[job], work.units[job], work.stated[job], ran
+        )
+        work.due[job] = work.start[job] + work.length[job]
+        assert work.due[job] > now, "a job that runs on is expected to end later than now"
+        insert(tide.running, tide.counts[RUNNING] - 1, work.due, job)
+    return is_told
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _end(
-    job: int, kin: Ints, node: Ints, kins: Kins, places: Places, running: Ints, runs: int
-) -> int:
-    """Give back what a job holds, unless it has been; return how many still run."""
-    for at in range(runs):
-        if running[at] == job:
-            for later in range(at + 1, runs):
-                running[later - 1] = running[later]
-            there, pool = node[job], places.traits[node[job], POOL]
-            for resource in range(kins.need.shape[1]):
-                places.free[there, resource] += kins.need[kin[job], resource]
-                places.lent[pool, resource] += kins.need[kin[job], resource]
-            return runs - 1
-    return runs
+    job: int, work: Work, tide: Tide, kins: Kins, places: Places, foresight: Foresight
+) -> None:
+    """Give back what a job holds, and learn how long it took."""
+    remove(tide.running, tide.counts[RUNNING], work.due, job)
+    tide.counts[RUNNING] -= 1
+    work.due[job] = ABSENT
+    there, pool = work.node[job], places.traits[work.node[job], POOL]
+    for resource in range(kins.need.shape[1]):
+        places.free[there, resource] += kins.need[work.kin[job], resource]
+        places.lent[pool, resource] += kins.need[work.kin[job], resource]
+    learn(foresight, work.user[job], work.units[job], work.stated[job], work.run[job])
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _drop_started(waiting: Ints, queued: int, start: Ints) -> int:
-    kept = 0
-    for at in range(queued):
-        if start[waiting[at]] < 0:
-            waiting[kept] = waiting[at]
-            kept += 1
-    return kept
+def _decide(now: int, work: Work, tide: Tide, kins: Kins, places: Places, rules: Rules) -> None:
+    """Start those whom a round of the place step gives room.
+
+    The one place at which what runs may be made to give way: before the round.
+    """
+    counts = tide.counts
+    waiting, running = tide.waiting[: counts[WAITING]], tide.running[: counts[RUNNING]]
+    if not waiting.shape[0]:
+        return
+    each, one = np.full(waiting.shape[0], LARGEST), np.ones(waiting.shape[0], np.int64)
+    told = Jobs(work.kin[waiting], one, each, work.length[waiting])
+    due = np.maximum(0, work.due[running] - now)
+    releases = Releases(due, work.node[running], kins.need[work.kin[running]])
+    payers = Payers(np.zeros(1, np.int64), np.ones(1, np.int64), np.full(1, LARGEST))
+    kept = nothing_kept(places)
+    rows, nodes = fill(told, kins, places, payers, releases, kept, rules.backfill)
+    for at in range(rows.shape[0]):
+        _start(waiting[rows[at]], nodes[at], now, work, tide)
+    left = 0
+    for at in range(waiting.shape[0]):
+        if work.start[waiting[at]] < 0:
+            waiting[left] = waiting[at]
+            left += 1
+    counts[WAITING] = left
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _start(job: int, node: int, now: int, work: Work, tide: Tide) -> None:
+    counts = tide.counts
+    work.start[job], work.node[job], work.begun[job] = now, node, counts[BEGUN]
+    work.end[job], work.due[job] = now + work.run[job], now + work.length[job]
+    insert(tide.running, counts[RUNNING], work.due, job)
+    await_end(tide, work, job)
+    counts[RUNNING] += 1
+    counts[BEGUN] += 1
