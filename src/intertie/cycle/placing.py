@@ -11,8 +11,9 @@ from intertie.cycle.running import releases_of
 from intertie.cycle.shares import project_uses
 from intertie.cycle.views import facts_of, name_of, wallet_micro
 from intertie.model.policy import Policy
-from intertie.placement.fill import fill, nothing_kept
+from intertie.placement.fill import fill
 from intertie.placement.given import BACKFILLS, NO_TRADE, Payers
+from intertie.placement.keeping import nothing_kept
 from intertie.world.changes import Changes
 from intertie.world.world import World
 

@@ -12,25 +12,33 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from intertie.placement.fill import fill, nothing_kept
+from intertie.placement.choosing import take
+from intertie.placement.fill import serve
 from intertie.placement.given import (
     BACKFILLS,
+    FCFS,
     LARGEST,
     NO_TRADE,
     POOL,
     Ints,
     Jobs,
+    Kept,
     Kins,
+    Line,
     Payers,
+    Placed,
     Places,
     Releases,
 )
+from intertie.placement.keeping import nothing_kept
 from intertie.placement.ordering import ORDERS, queue_key
 from intertie.planner.predicting import PREDICTORS, Foresight, correct, foresee, learn
 from intertie.simulator.tide import (
     ABSENT,
     BEGUN,
     CAME,
+    GIVEN,
+    NEW,
     RUNNING,
     WAITING,
     Tide,
@@ -59,6 +67,21 @@ class ReplayPolicy:
     is_by_event: bool = True
     order: str = "fifo"
     predictor: str = "stated"
+
+
+class Desk(NamedTuple):
+    """What the place step is given and writes, the same from round to round.
+
+    `size` is what each job holds, by its row; the queue of `line` is a copy that a round may turn
+    over.
+    """
+
+    jobs: Jobs
+    line: Line
+    payers: Payers
+    size: Ints
+    kept: Kept
+    placed: Placed
 
 
 class Rules(NamedTuple):
@@ -102,8 +125,9 @@ def replay_together(
     places = Places(whole.copy(), whole, traits, whole.copy())
     rules = Rules(BACKFILLS.index(policy.backfill), ORDERS.index(policy.order), policy.is_by_event)
     work = _work_of(trace, kin.reshape(-1).astype(np.int64), policy.is_perfect)
+    desk = _desk_of(work, kins, places)
     foresight = Foresight(np.array([PREDICTORS.index(policy.predictor)], np.int64))
-    _replay(work, tide_of(len(trace)), kins, places, foresight, rules)
+    _replay(work, tide_of(len(trace)), desk, kins, places, foresight, rules)
     return work.start, work.node
 
 
@@ -123,9 +147,30 @@ def _work_of(trace: Trace, kin: Ints, is_perfect: bool) -> Work:
     )
 
 
+def _desk_of(work: Work, kins: Kins, places: Places) -> Desk:
+    """Return the desk before the first round: everybody pays alike and has enough."""
+    jobs, one = len(work.kin), np.ones(1, np.int64)
+    each = np.ones(jobs, np.int64)
+    queue, job, node = np.empty((3, jobs), np.int64)
+    return Desk(
+        Jobs(work.kin, each, np.full(jobs, LARGEST), work.length),
+        Line(queue, 0 * one, 0 * one, each, np.zeros(len(kins.need), np.bool_)),
+        Payers(0 * one, one, LARGEST * one),
+        kins.need[work.kin],
+        nothing_kept(places),
+        Placed(job, node),
+    )
+
+
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _replay(
-    work: Work, tide: Tide, kins: Kins, places: Places, foresight: Foresight, rules: Rules
+    work: Work,
+    tide: Tide,
+    desk: Desk,
+    kins: Kins,
+    places: Places,
+    foresight: Foresight,
+    rules: Rules,
 ) -> None:
     """Let all jobs come and end; what becomes of them is written into `work`.
 
@@ -136,7 +181,7 @@ def _replay(
     while now < LARGEST:
         is_told = _meet_what_was_expected(now, work, tide, kins, places, foresight)
         if is_told and (rules.is_by_event or not _is_more(now, work, tide)):
-            _decide(now, work, tide, kins, places, rules)
+            _decide(now, work, tide, desk, kins, places, rules)
         while _is_more(now, work, tide):
             came = tide.counts[CAME]
             if came < work.submit.shape[0] and work.submit[came] == now:
@@ -146,7 +191,7 @@ def _replay(
                 if work.due[job] != ABSENT:
                     _end(job, work, tide, kins, places, foresight)
             if rules.is_by_event or not _is_more(now, work, tide):
-                _decide(now, work, tide, kins, places, rules)
+                _decide(now, work, tide, desk, kins, places, rules)
         now = _next_instant(work, tide)
 
 
@@ -179,6 +224,7 @@ def _come(job: int, work: Work, tide: Tide, foresight: Foresight, rules: Rules) 
     )
     insert(tide.waiting, tide.counts[WAITING], work.key, job)
     tide.counts[CAME] += 1
+    tide.counts[NEW] += 1
     tide.counts[WAITING] += 1
 
 
@@ -194,6 +240,7 @@ def _meet_what_was_expected(
             _end(job, work, tide, kins, places, foresight)
             continue
         ran, is_told = now - work.start[job], True
+        tide.counts[GIVEN] = 1  # what is kept may be kept from another instant now
         remove(tide.running, tide.counts[RUNNING], work.due, job)
         work.length[job] = correct(
             foresight, work.user[job], work.units[job], work.stated[job], ran
@@ -211,39 +258,80 @@ def _end(
     """Give back what a job holds, and learn how long it took."""
     remove(tide.running, tide.counts[RUNNING], work.due, job)
     tide.counts[RUNNING] -= 1
+    tide.counts[GIVEN] = 1
     work.due[job] = ABSENT
     there, pool = work.node[job], places.traits[work.node[job], POOL]
-    for resource in range(kins.need.shape[1]):
-        places.free[there, resource] += kins.need[work.kin[job], resource]
-        places.lent[pool, resource] += kins.need[work.kin[job], resource]
+    take(kins.need, work.kin[job], -1, there, pool, places.free, places.lent)
     learn(foresight, work.user[job], work.units[job], work.stated[job], work.run[job])
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _decide(now: int, work: Work, tide: Tide, kins: Kins, places: Places, rules: Rules) -> None:
+def _decide(
+    now: int, work: Work, tide: Tide, desk: Desk, kins: Kins, places: Places, rules: Rules
+) -> None:
     """Start those whom a round of the place step gives room.
 
     The one place at which what runs may be made to give way: before the round.
     """
-    counts = tide.counts
-    waiting, running = tide.waiting[: counts[WAITING]], tide.running[: counts[RUNNING]]
-    if not waiting.shape[0]:
+    counts, line, kept = tide.counts, desk.line, desk.kept
+    line.head[0], line.end[0] = 0, counts[WAITING]
+    if _is_settled(now, work, tide, kept):
+        # All others found no room when there was no less: only who has just come is asked.
+        is_barred = rules.backfill == FCFS and kept.at[0] < LARGEST
+        line.end[0] = 0 if is_barred else counts[NEW]
+        line.queue[0] = counts[CAME] - 1
+    else:
+        kept.at[0] = LARGEST
+        for at in range(counts[WAITING]):
+            line.queue[at] = tide.waiting[at]
+    counts[NEW] = counts[GIVEN] = 0
+    if not line.end[0]:
         return
-    each, one = np.full(waiting.shape[0], LARGEST), np.ones(waiting.shape[0], np.int64)
-    told = Jobs(work.kin[waiting], one, each, work.length[waiting])
-    due = np.maximum(0, work.due[running] - now)
-    releases = Releases(due, work.node[running], kins.need[work.kin[running]])
-    payers = Payers(np.zeros(1, np.int64), np.ones(1, np.int64), np.full(1, LARGEST))
-    kept = nothing_kept(places)
-    rows, nodes = fill(told, kins, places, payers, releases, kept, rules.backfill)
-    for at in range(rows.shape[0]):
-        _start(waiting[rows[at]], nodes[at], now, work, tide)
-    left = 0
-    for at in range(waiting.shape[0]):
-        if work.start[waiting[at]] < 0:
-            waiting[left] = waiting[at]
-            left += 1
-    counts[WAITING] = left
+    line.is_over[:] = False
+    releases = Releases(work.due, work.node, desk.size, tide.running[: counts[RUNNING]])
+    count = serve(
+        line,
+        desk.jobs,
+        kins,
+        places,
+        desk.payers,
+        releases,
+        kept,
+        desk.placed,
+        rules.backfill,
+        now,
+    )
+    for at in range(count):
+        _start(desk.placed.job[at], desk.placed.node[at], now, work, tide)
+    if count:
+        counts[WAITING] = _drop_started(tide.waiting, counts[WAITING], line.left)
+        # Over several nodes another round may keep room elsewhere, beside who was placed behind.
+        counts[GIVEN] = places.free.shape[0] > 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _is_settled(now: int, work: Work, tide: Tide, kept: Kept) -> bool:
+    """Return whether all who wait but the last who came were asked, and would be told the same.
+
+    Nothing was given back since, what is kept is kept for somebody before him, and its instant has
+    not passed.
+    """
+    counts = tide.counts
+    if counts[GIVEN] or counts[NEW] > 1:
+        return False
+    if kept.at[0] == LARGEST or not counts[NEW]:
+        return now <= kept.at[0]
+    return now <= kept.at[0] and work.key[kept.at[1]] <= work.key[counts[CAME] - 1]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _drop_started(waiting: Ints, count: int, left: Ints) -> int:
+    kept = 0
+    for at in range(count):
+        if left[waiting[at]]:
+            waiting[kept] = waiting[at]
+            kept += 1
+    return kept
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

@@ -10,8 +10,9 @@ from numba import njit
 
 from intertie.placement.given import LARGEST, Ints
 
-# What `Tide.counts` counts: who waits, who runs, how many ends are awaited, who came, who started.
-WAITING, RUNNING, ENDING, CAME, BEGUN = range(5)
+# What `Tide.counts` counts: who waits, who runs, how many ends are awaited, who came, who started;
+# who came since the last round, and what else happened since that may give others room.
+WAITING, RUNNING, ENDING, CAME, BEGUN, NEW, GIVEN = range(7)
 ABSENT = -1
 
 
@@ -56,7 +57,7 @@ class Tide(NamedTuple):
 def tide_of(jobs: int) -> Tide:
     """Return the tide before the first of so many jobs came."""
     waiting, running, ending = np.empty((3, jobs), np.int64)
-    return Tide(waiting, running, ending, np.zeros(5, np.int64))
+    return Tide(waiting, running, ending, np.zeros(7, np.int64))
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
