@@ -156,7 +156,7 @@ def test_a_score_is_what_its_definitions_say() -> None:
     found = score(trace, replay(trace, CAPACITY, ReplayPolicy()), CAPACITY)
     assert (found.wait_mean_s, found.jct_mean_s, found.makespan_s) == (20 / 3, 55 / 3, 30.0)
     assert found.ave_bsld == (1 + 1 + 3) / 3
-    assert found.occupancy == (2 * 20 + 2 * 5 + 4 * 10) / (4 * 30)
+    assert found.occupancy_share == (2 * 20 + 2 * 5 + 4 * 10) / (4 * 30)
 
 
 def test_a_job_goes_home_where_there_is_room_and_else_where_it_would_rather() -> None:

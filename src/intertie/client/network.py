@@ -40,6 +40,7 @@ from intertie.wire.parties import (
     WhoAmI,
 )
 from intertie.wire.webhooks import CreateWebhook, WebhookPing, WebhookView
+from intertie.wire.whatifs import AskWhatIf, WhatIfView
 
 M = TypeVar("M", bound=BaseModel)
 JobLike = str | JobView
@@ -357,6 +358,23 @@ class Intertie:
     def operations(self) -> OperationsView:
         """Return how the network runs: leader, queues, states, money; for operators."""
         return self._one("operations", OperationsView)
+
+    def ask_what_if(
+        self, policy: Mapping[str, int | str], span_s: int, *, key: str | None = None
+    ) -> WhatIfView:
+        """Ask what the last `span_s` seconds would have been with these fields of the policy.
+
+        It returns at once; `what_if` tells how far it has come. For operators.
+        """
+        asked = AskWhatIf(policy=dict(policy), span_s=span_s)
+        return self._create("what-ifs", asked, WhatIfView, key)
+
+    def what_if(self, what_if: str) -> WhatIfView:
+        return self._one(f"what-ifs/{quoted(what_if, safe='')}", WhatIfView)
+
+    def what_ifs(self) -> Iterator[WhatIfView]:
+        """Return what was asked before, newest first."""
+        return self._pages("what-ifs", WhatIfView, {"limit": 100})
 
     def _one(self, path: str, kind: type[M]) -> M:
         return kind.model_validate(self._transport.get(path))

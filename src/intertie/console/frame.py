@@ -205,5 +205,9 @@ def _pages(role: str) -> list[tuple[str, str]]:
     if role != "project":
         pages.append(("/join", "nav.join"))
     if role == "operator":
-        pages += [("/operations", "nav.operations"), ("/projects", "nav.projects")]
+        pages += [
+            ("/operations", "nav.operations"),
+            ("/what-if", "nav.what_if"),
+            ("/projects", "nav.projects"),
+        ]
     return [*pages, ("/ledger", "nav.ledger")]

@@ -1,6 +1,7 @@
 """One trace: jobs as columns, oldest first."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,12 +43,26 @@ class Trace:
         return Trace(**cut, capacity=self.capacity)
 
 
-def checked(where: str, **numbers: int) -> None:
-    """Raise BadTrace where a job's number is negative, absurdly large, or no unit at all."""
+def checked(where: str, **numbers: float) -> list[int]:
+    """Return a job's numbers, whole; BadTrace names one that is negative, absurdly large, or none.
+
+    A unit is the least that a job can hold.
+    """
     for name, value in numbers.items():
         least = 1 if name == "units" else 0
-        if not least <= value <= MOST:
-            raise BadTrace(f"{where}: {name} is {value}; it must be from {least} to {MOST}")
+        if not least <= value <= MOST:  # nor is what is no number at all
+            raise BadTrace(f"{where}: {name} is {value:g}; it must be from {least} to {MOST}")
+    return [int(value) for value in numbers.values()]
+
+
+def some_in_order(
+    path: Path, rows: list[tuple[int, int, int, int, int]], capacity: int = 0
+) -> Trace:
+    """Return a file's rows in seconds as a trace; BadTrace where none of its jobs ran."""
+    if not rows:
+        raise BadTrace(f"{path.name}: no job in it ran")
+    times = [(a * S, b * S, c * S, units, user) for a, b, c, units, user in rows]
+    return in_order(times, capacity)
 
 
 def in_order(rows: list[tuple[int, int, int, int, int]], capacity: int = 0) -> Trace:
