@@ -8,7 +8,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
-ROOMS = ("world", "planner", "market", "placement", "run")
+ROOMS = ("world", "planner", "market", "placement", "run", "simulator")
 
 
 def prepare_kernels() -> None:
