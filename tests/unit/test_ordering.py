@@ -34,7 +34,7 @@ def slow_key(order: int, **job: int) -> int:
         "smallest-area-first": job["length_ms"] * job["units"],
         "narrowest-first": job["units"],
         "deadline-first": job["deadline_ms"] or 2**44,
-        "ageing": 4 * job["length_ms"] + job["submit_ms"],
+        "ageing": 60 * job["length_ms"] + job["submit_ms"],
         "expansion-first": span - 1 - ratio,
         "wfp3": max(0, span - 1 - (ratio**2 // 1000) * ratio // 1000 * job["units"]),
     }
@@ -91,7 +91,7 @@ def test_who_has_lost_patience_goes_before_all_of_the_same_priority(
         ("smallest-area-first", {"length_ms": 2, "units": 3}, {"length_ms": 7}),
         ("narrowest-first", {"length_ms": 9}, {"length_ms": 1, "units": 2}),
         ("deadline-first", {"deadline_ms": 99}, {"deadline_ms": 0}),
-        ("ageing", {"length_ms": 60_000}, {"submit_ms": 90_000, "length_ms": 50_000}),
+        ("ageing", {"length_ms": 60_000}, {"submit_ms": 90_000, "length_ms": 59_000}),
         ("expansion-first", {"length_ms": 20_000}, {"length_ms": 30_000}),
         ("wfp3", {"units": 2}, {"units": 1}),
     ],

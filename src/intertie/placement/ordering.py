@@ -13,8 +13,8 @@ not, the oldest first, because an order that starves its large jobs is not a bet
                          "One can only gain by replacing EASY backfilling", CCGrid 2019)
 ``narrowest-first``      by units (Lelong et al., "Tuning EASY-backfilling queues", 2017)
 ``deadline-first``       by deadline; who has none comes last
-``ageing``               by length, of which a second for each `AGEING_S` of waiting is forgiven;
-                         the clock runs for all alike, so that even this one is static
+``ageing``               by length, of which a minute is forgiven for each hour of waiting; the
+                         clock runs for all alike, so that even this one is static
 ``expansion-first``      by (wait + length) ÷ length, the largest first (LXF, Lelong et al. 2017):
                          changes with time
 ``wfp3``                 by (wait ÷ length)³ × units, the largest first (Tang et al., CLUSTER 2009):
@@ -42,7 +42,7 @@ ORDERS = (
 )
 STATIC = ORDERS[:EXPANSION]
 PRIORITY_MAX = 255
-AGEING_S = 4
+WAITED_PER_LENGTH = 60
 _SPAN = 2**52  # keys of one priority and one patience are from 0 to below this
 _LATEST = 2**44  # no instant and no length is larger: 557 years in milliseconds
 _SHORTEST_MS = 10_000  # below this an expansion says nothing (Feitelson 1997)
@@ -119,7 +119,7 @@ def _key(
     if order == DEADLINE:
         return deadline_ms if deadline_ms else _LATEST
     if order == AGEING:
-        return length_ms * AGEING_S + submit_ms
+        return length_ms * WAITED_PER_LENGTH + submit_ms
     ratio = min(_RATIO_MAX, waited_ms * _MILLI // max(_SHORTEST_MS, length_ms))
     if order == EXPANSION:
         return _SPAN - 1 - ratio
