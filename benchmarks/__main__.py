@@ -5,7 +5,15 @@ import json
 import sys
 from collections.abc import Callable
 
-from benchmarks import federation, gates, quality, quote_latency, rounds, submit_to_running
+from benchmarks import (
+    federation,
+    gates,
+    predictions,
+    quality,
+    quote_latency,
+    rounds,
+    submit_to_running,
+)
 from benchmarks.engines import command as engines
 from benchmarks.load import command as load
 from benchmarks.table import Outcome
@@ -26,6 +34,7 @@ def main(words: list[str] | None = None) -> int:
         "gates": gates,
         "federation": federation,
         "quality": quality,
+        "predictions": predictions,
     }  # tables with options of their own
     if words and words[0] in own:
         return own[words[0]].main(words[1:])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from intertie.placement.given import LARGEST
 from intertie.placement.ordering import ORDERS, PRIORITY_MAX, STATIC, queue_key, queue_keys
+from tests.support.slow_ordering import slow_key
 
 INSTANT = st.integers(0, 2**44 - 1)
 JOB = {
@@ -21,27 +22,6 @@ JOB = {
     "now_ms": INSTANT,
     "patience_ms": st.just(LARGEST) | INSTANT,
 }
-
-
-def slow_key(order: int, **job: int) -> int:
-    """The specification, with integers that do not wrap."""
-    span = 2**52
-    waited = max(0, job["now_ms"] - job["submit_ms"])
-    ratio = min(2**20, 1000 * waited // max(10_000, job["length_ms"]))
-    keys = {
-        "fifo": job["submit_ms"],
-        "shortest-first": job["length_ms"],
-        "smallest-area-first": job["length_ms"] * job["units"],
-        "narrowest-first": job["units"],
-        "deadline-first": job["deadline_ms"] or 2**44,
-        "ageing": 60 * job["length_ms"] + job["submit_ms"],
-        "expansion-first": span - 1 - ratio,
-        "wfp3": max(0, span - 1 - (ratio**2 // 1000) * ratio // 1000 * job["units"]),
-    }
-    key = min(span - 1, keys[ORDERS[order]])
-    if waited > job["patience_ms"]:
-        key = job["submit_ms"] - span
-    return key - job["priority"] * 2 * span
 
 
 def key_of(order: str, **known: int) -> int:

@@ -1,7 +1,6 @@
 """Prediction from history: kernel and slow twin foresee the same, and what each promises."""
 
 import math
-from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
@@ -19,52 +18,10 @@ from intertie.planner.predicting import (
     reach,
     relive,
 )
+from tests.support.slow_foresight import SlowForesight
 
 LENGTH = st.integers(1, 2**34)
 JOB = st.tuples(st.integers(0, 2), st.integers(1, 3), LENGTH | st.just(ENDLESS_MS), LENGTH)
-
-
-class SlowForesight:
-    """`history` as its specification: dictionaries, and Python's own integers."""
-
-    def __init__(self) -> None:
-        self.known: dict[Any, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        self.missed = [1 if at in (104, 128, 152) else 0 for at in range(256)]
-
-    def foresee(self, user: int, units: int, limit: int) -> list[int]:
-        """Return (low, likely, high), and keep what was in the middle."""
-        self.centre = None
-        weight, total = self.known["all"]
-        if not weight:
-            return [limit] * 3
-        mean = total // weight
-        for each in self.classes(user, units, limit)[1:]:
-            weight, total = self.known[each]
-            mean = (total + 4_000_000 * mean) // (weight + 4_000_000)
-        self.centre = mean + int(log2(max(1000, limit)))
-        found = []
-        for part in (100_000, 500_000, 900_000):
-            misses = [at for at, count in enumerate(self.missed) for _ in range(count)]
-            at = misses[-(-len(misses) * part // 1_000_000) - 1]
-            found.append(
-                min(limit, int(exp2(min(43 * 1024, max(0, self.centre + (at - 128) * 128 + 64)))))
-            )
-        return found
-
-    def learn(self, user: int, units: int, limit: int, ran: int) -> None:
-        ended = int(log2(max(1000, ran)))
-        if self.centre:
-            self.missed[min(255, max(0, 128 + (ended - self.centre) // 128))] += 1
-        for each in self.classes(user, units, limit):
-            weight, total = self.known[each]
-            more = (ended - int(log2(max(1000, limit)))) * 1_000_000
-            self.known[each] = (
-                weight * 950_000 // 1_000_000 + 1_000_000,
-                total * 950_000 // 1_000_000 + more,
-            )
-
-    def classes(self, user: int, units: int, limit: int) -> tuple[Any, ...]:
-        return "all", ("limit", limit), user, (user, limit), (user, limit, units)
 
 
 def columns(jobs: list[tuple[int, int, int, int]]) -> Any:

@@ -15,12 +15,14 @@ class Setting:
 
     `capacity` is in units, 0 where the trace knows its own. `lengths` says by which run times the
     policy decides. `is_by_event`: a round after each event, else one for all events of an instant.
+    `order` is who goes first, where it is not for the policy to say.
     """
 
     capacity: int = 0
     lengths: str = "stated"
     is_by_event: bool = True
     seed: int = 0
+    order: str = ""
 
 
 @dataclass(frozen=True)
