@@ -41,7 +41,7 @@ def test_machines_get_every_measure_with_its_unit(call: Call) -> None:
         (["nowhere.swf"], "No such file"),
         ([str(ITP)], "add --capacity"),
         ([str(ITP), "--capacity", "8"], "a job asks for 64 units of 8: give at least 64"),
-        ([str(KTH.parent / "README.md")], ".swf and .csv are"),
+        ([str(KTH.parent / "README.md")], ".swf, .csv and .trace are"),
     ],
 )
 def test_what_cannot_be_replayed_is_said_with_what_to_do(

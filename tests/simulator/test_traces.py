@@ -67,7 +67,7 @@ def test_merged_traces_keep_every_job_by_submission_and_every_user_apart() -> No
         ("a.swf", "1 5 -1 1e30 4 -1 -1 4 60 " + "-1 " * 9, "a.swf:1: run is "),
         ("a.swf", "1 5 -1 inf 4 -1 -1 4 60 " + "-1 " * 9, "a.swf:1: .*infinity"),
         ("a.csv", "submission_time,duration,num_gpu\n1,9,0\n", "a.csv:2: units is 0"),
-        ("a.txt", "", ".swf and .csv are"),
+        ("a.txt", "", ".swf, .csv and .trace are"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_where_and_what(

@@ -43,7 +43,7 @@ def simulate(
 
     _one_of(lengths, LENGTHS, "--lengths")
     _one_of(order, ("", *ORDERS), "--order")
-    setting = Setting(capacity or 0, lengths, not by_instant, seed, order)
+    setting = Setting(capacity or 0, lengths, not by_instant, seed, order=order)
     found: dict[str, dict[str, Outcome]] = {}
     try:
         for path in traces:

@@ -5,10 +5,15 @@ None is a second scheduler: each names rules of `placement/`, and what is here r
 
 from typing import Any
 
-from intertie.simulator import queueing
+from intertie.simulator import elastic, preemptive, queueing, turns
 from intertie.simulator.running import SimulatedPolicy
 
-ALL: tuple[SimulatedPolicy, ...] = (*queueing.POLICIES,)
+ALL: tuple[SimulatedPolicy, ...] = (
+    *queueing.POLICIES,
+    *preemptive.POLICIES,
+    *elastic.POLICIES,
+    *turns.POLICIES,
+)
 
 
 def policies_for(trace: Any) -> dict[str, SimulatedPolicy]:

@@ -7,6 +7,7 @@ from typing import Any
 from intertie.simulator.traces.trace import Ints
 
 LENGTHS = ("stated", "predicted", "true")
+SLICE_MS = 120_000
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,16 @@ class Setting:
     `capacity` is in units, 0 where the trace knows its own. `lengths` says by which run times the
     policy decides. `is_by_event`: a round after each event, else one for all events of an instant.
     `order` is who goes first, where it is not for the policy to say.
+    `devices` are how many there are of each class by name, where speeds differ; jobs that take
+    turns do so every `slice_ms`.
     """
 
     capacity: int = 0
     lengths: str = "stated"
     is_by_event: bool = True
     seed: int = 0
+    devices: tuple[tuple[str, int], ...] = ()
+    slice_ms: int = SLICE_MS
     order: str = ""
 
 

@@ -1,8 +1,8 @@
 """One trace: jobs as columns, oldest first."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ class Trace:
     they are users of.
     """
 
+    OF_ALL: ClassVar[tuple[str, ...]] = ("capacity",)  # what is not a column by job
+
     submit_ms: Ints
     run_ms: Ints
     length_ms: Ints
@@ -41,11 +43,11 @@ class Trace:
         """Return whether users said how long their jobs would take."""
         return bool((self.length_ms > self.run_ms).any())
 
-    def first(self, jobs: int) -> "Trace":
-        """Return the trace of the first so many jobs."""
-        told: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        cut = {name: value[:jobs] for name, value in told.items() if name != "capacity"}
-        return Trace(**cut, capacity=self.capacity)
+    def first(self, jobs: int) -> Self:
+        """Return the trace of the first so many jobs, with all that is known of each."""
+        names = (each.name for each in fields(self) if each.name not in self.OF_ALL)
+        by_job: dict[str, Any] = {name: getattr(self, name)[:jobs] for name in names}
+        return replace(self, **by_job)
 
 
 def checked(where: str, **numbers: float) -> list[int]:
