@@ -9,6 +9,7 @@ from benchmarks import (
     federation,
     foresight,
     gates,
+    predictions,
     quality,
     quote_latency,
     rounds,
@@ -35,6 +36,7 @@ def main(words: list[str] | None = None) -> int:
         "federation": federation,
         "quality": quality,
         "foresight": foresight,
+        "predictions": predictions,
     }  # tables with options of their own
     if words and words[0] in own:
         return own[words[0]].main(words[1:])

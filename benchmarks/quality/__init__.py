@@ -10,7 +10,7 @@ from benchmarks.quality.rows import QualityRow
 from benchmarks.traces import options
 
 WHAT = "published results of others, the same baselines run here, and ours"
-MODULES = ("muri", "shockwave", "deadlines")
+MODULES = ("kth", "muri", "shockwave", "deadlines")
 
 
 def main(words: list[str]) -> int:

@@ -170,9 +170,10 @@ class SlowFill:
         ]
         return sorted(fitting, key=lambda n: (rank[self.given.node_pool[n]], self._order(n)))
 
-    def _order(self, node: int) -> tuple[int, int, int, int]:
+    def _order(self, node: int) -> tuple[int, ...]:
         """Least wait, fewest devices free, fullest, first."""
-        return self.given.node_wait[node], self.free[node][-1], self.free[node][0], node
+        free = self.free[node]
+        return self.given.node_wait[node], free[-1], *free, node
 
     def _has_room(self, job: int, node: int) -> bool:
         given, need, wants = self.given, self._of_kin("need", job), self._of_kin("wants", job)

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intertie.placement.fill import fill, has_room, nothing_kept, waits
+from intertie.placement.fill import fill, has_room, waits
 from intertie.placement.given import (
     BACKFILLS,
     NO_TRADE,
@@ -18,6 +18,7 @@ from intertie.placement.given import (
     Places,
     Releases,
 )
+from intertie.placement.keeping import nothing_kept
 from tests.support.slow_fill import Instance, SlowFill, an_instance
 
 
@@ -62,7 +63,7 @@ def given_of(told: Instance) -> Given:
         kins,
         places,
         Payers(*(column(getattr(told, name)) for name in Payers._fields)),
-        Releases(column(at), column(node), column(size, -1, resources)),
+        Releases(column(at), column(node), column(size, -1, resources), np.argsort(column(at))),
         nothing_kept(places),
         BACKFILLS.index(told.backfill),
     )

@@ -30,19 +30,20 @@ def simulate(
     lengths: Annotated[
         str, typer.Option("--lengths", help="cli.option.lengths", metavar="KIND")
     ] = "stated",
+    order: Annotated[str, typer.Option("--order", help="cli.option.order", metavar="NAME")] = "",
     by_instant: Annotated[bool, typer.Option("--by-instant", help="cli.option.by_instant")] = False,
     seed: Annotated[int, typer.Option("--seed", help="cli.option.seed")] = 0,
 ) -> None:
     """Replay traces on a virtual clock through the place step's own kernels."""
     from intertie.client import BadInput
     from intertie.client.errors import problem_of
+    from intertie.placement.ordering import ORDERS
     from intertie.simulator.running import LENGTHS, Setting
     from intertie.simulator.traces.trace import BadTrace
 
-    if lengths not in LENGTHS:
-        told = f"{lengths!r} is none of {', '.join(LENGTHS)}"
-        raise typer.BadParameter(told, param_hint="--lengths")
-    setting = Setting(capacity or 0, lengths, not by_instant, seed)
+    _one_of(lengths, LENGTHS, "--lengths")
+    _one_of(order, ("", *ORDERS), "--order")
+    setting = Setting(capacity or 0, lengths, not by_instant, seed, order=order)
     found: dict[str, dict[str, Outcome]] = {}
     try:
         for path in traces:
@@ -80,6 +81,12 @@ def _known(known: dict[str, SimulatedPolicy], name: str, at: int) -> SimulatedPo
         told = f"{name!r} is none of {', '.join(known)}"
         raise typer.BadParameter(told, param_hint="--vs" if at else "--policy")
     return known[name]
+
+
+def _one_of(value: str, known: tuple[str, ...], option: str) -> None:
+    if value not in known:
+        told = f"{value!r} is none of {', '.join(name for name in known if name)}"
+        raise typer.BadParameter(told, param_hint=option)
 
 
 def _told(trace: str, outcomes: dict[str, Outcome]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
-ROOMS = ("world", "market", "placement", "run")
+ROOMS = ("world", "planner", "market", "placement", "run", "simulator")
 
 
 def prepare_kernels() -> None:
@@ -26,6 +26,8 @@ def prepare_kernels() -> None:
 
 def warm_kernels() -> None:
     """Compile or load every kernel, so that the first round does not wait for it."""
-    from intertie.placement.fill import warm
+    from intertie.placement import fill
+    from intertie.planner import predicting
 
-    warm()
+    fill.warm()
+    predicting.warm()

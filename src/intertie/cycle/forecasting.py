@@ -18,8 +18,8 @@ from intertie.model.forecast import Start
 from intertie.model.policy import Policy
 from intertie.model.states import JobState, LeaseState
 from intertie.model.units import MICRO, MILLI, charge_micro
-from intertie.placement.fill import nothing_kept
 from intertie.placement.given import LARGEST, POOL, WAIT, Kept, Releases
+from intertie.placement.keeping import nothing_kept
 from intertie.world.table import Ints, Mask
 from intertie.world.world import ROOM, World
 
@@ -280,7 +280,7 @@ def _end(scene: Scene, runs: Runs, now: int) -> tuple[Scene, Runs]:
         left[:] = np.minimum(left, LARGEST - more) + more
     runs = Runs(*(each[~over] for each in runs))
     due = np.maximum(0, runs.believed - now)
-    releases = Releases(due, runs.node, runs.size)
+    releases = Releases(due, runs.node, runs.size, np.argsort(due, kind="stable"))
     return scene._replace(releases=releases, kept=nothing_kept(places)), runs
 
 

@@ -13,8 +13,9 @@ from intertie.cycle.scoring import score_starts
 from intertie.cycle.shares import project_uses
 from intertie.cycle.views import facts_of, name_of, wallet_micro
 from intertie.model.policy import Policy
-from intertie.placement.fill import fill, nothing_kept
+from intertie.placement.fill import fill
 from intertie.placement.given import BACKFILLS, NO_TRADE, Jobs, Kept, Kins, Payers, Places, Releases
+from intertie.placement.keeping import nothing_kept
 from intertie.world.changes import Changes
 from intertie.world.table import Ints, Mask
 from intertie.world.world import World

@@ -61,4 +61,4 @@ def releases_of(world: World, nodes: list[int], policy: Policy, now: int) -> Rel
     at = np.maximum(0, ends_s(world, slots) * MILLI - now)
     node = np.searchsorted(nodes, leases.column("node")[slots])
     size = np.stack([leases.column(name)[slots] for name in ROOM], axis=1)
-    return Releases(at, node, size)
+    return Releases(at, node, size, np.argsort(at, kind="stable"))

@@ -69,21 +69,44 @@ class Payers(NamedTuple):
 class Releases(NamedTuple):
     """What runs; axes [lease].
 
-    `at` in milliseconds from now it is expected to give back size[lease, resource] at its node.
+    At the instant `at`, in milliseconds, it is expected to give back size[lease, resource] at its
+    node. `order` are the rows of those that count, by that instant.
     """
 
     at: Ints
     node: Ints
     size: Ints
+    order: Ints
 
 
 class Kept(NamedTuple):
-    """What will be free at `at`[0] milliseconds from now, less what is kept then.
+    """What will be free at the instant `at`[0], less what is kept then.
 
-    free[node, resource], lent[pool, resource]. `at` is LARGEST where nothing is kept, and
+    free[node, resource], lent[pool, resource]. `at`[0] is LARGEST where nothing is kept, and
     `at`[1] the row of the job that it is kept for.
     """
 
     at: Ints
     free: Ints
     lent: Ints
+
+
+class Line(NamedTuple):
+    """The projects' queues as a fill goes through them.
+
+    `queue` are rows of jobs, and of it each project's from its `head` to its `end`; of each job how
+    many tasks are `left`, and whether its kin `is_over` for this fill.
+    """
+
+    queue: Ints
+    head: Ints
+    end: Ints
+    left: Ints
+    is_over: NDArray[np.bool_]
+
+
+class Placed(NamedTuple):
+    """The rows of jobs whose tasks were placed and the nodes that took them; axes [task]."""
+
+    job: Ints
+    node: Ints

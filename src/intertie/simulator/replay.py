@@ -1,43 +1,107 @@
 """Replay: a trace on a virtual clock through the place step's own kernel, as one compiled loop.
 
-It has no rule of its own: who is placed, where and behind whom is `placement.fill`'s word. What is
-here is time: jobs come, run as long as they did, and give back what they held. Its slow twin, one
-event after another in plain Python, is in tests/unit/test_replay.py.
+It has no rule of its own: who goes first is `placement.ordering`'s word, who is placed, where and
+behind whom `placement.fill`'s, how long a job will take `planner.predicting`'s. What is here is
+time: jobs come, run as long as they did, and give back what they held. Its slow twin, one event
+after another in plain Python, is in tests/simulator/test_replay.py.
 """
 
-import heapq
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from intertie.placement.fill import fill, nothing_kept
+from intertie.placement.choosing import take
+from intertie.placement.fill import serve
 from intertie.placement.given import (
     BACKFILLS,
+    FCFS,
     LARGEST,
     NO_TRADE,
     POOL,
     Ints,
     Jobs,
+    Kept,
     Kins,
+    Line,
     Payers,
+    Placed,
     Places,
     Releases,
 )
-from intertie.simulator.traces.trace import BadTrace, Trace
+from intertie.placement.keeping import nothing_kept
+from intertie.placement.ordering import EXPANSION, ORDERS, queue_key
+from intertie.planner.predicting import (
+    ENDLESS_MS,
+    Foresight,
+    correct,
+    foresee,
+    foresight_of,
+    learn,
+    reach,
+)
+from intertie.simulator.tide import (
+    ABSENT,
+    ASKED,
+    BEGUN,
+    CAME,
+    GIVEN,
+    NEW,
+    RUNNING,
+    WAITING,
+    Tide,
+    Work,
+    await_end,
+    insert,
+    next_end,
+    remove,
+    take_end,
+    tide_of,
+)
+from intertie.simulator.traces.trace import BadTrace, S, Trace
 
 
 @dataclass(frozen=True)
 class ReplayPolicy:
     """How a replay decides: who may go before the first that finds no room, on what lengths.
 
-    `is_perfect`: lengths are what jobs will take, else what their users asked for.
-    `is_by_event`: a round after each single event, else one for all events of an instant.
+    `order` is who goes first, but before all others who has waited longer than `patience_s` (0: no
+    one). `predictor` is where lengths come from; `is_perfect`: they are what jobs will take,
+    whatever their users asked for. `is_by_event`: a round after each single event, else one for
+    all events of an instant.
     """
 
     backfill: str = "easy"
     is_perfect: bool = False
     is_by_event: bool = True
+    order: str = "fifo"
+    predictor: str = "stated"
+    patience_s: int = 0
+
+
+class Desk(NamedTuple):
+    """What the place step is given and writes, the same from round to round.
+
+    `size` is what each job holds, by its row; the queue of `line` is a copy that a round may turn
+    over.
+    """
+
+    jobs: Jobs
+    line: Line
+    payers: Payers
+    size: Ints
+    kept: Kept
+    placed: Placed
+
+
+class Rules(NamedTuple):
+    """A `ReplayPolicy` as the compiled loop reads it: places in `BACKFILLS` and in `ORDERS`."""
+
+    backfill: int
+    order: int
+    is_by_event: bool
+    patience_ms: int
 
 
 def replay(trace: Trace, capacity: int, policy: ReplayPolicy) -> Ints:
@@ -71,142 +135,266 @@ def replay_together(
     traits = np.zeros((len(capacity), 3), np.int64)
     traits[:, POOL] = np.arange(len(capacity))
     places = Places(whole.copy(), whole, traits, whole.copy())
-    return _replay(
-        trace.submit_ms,
-        trace.run_ms,
-        trace.run_ms if policy.is_perfect else trace.length_ms,
-        kin.reshape(-1).astype(np.int64),
-        kins,
-        places,
+    work = _work_of(trace, kin.reshape(-1).astype(np.int64), policy)
+    desk = _desk_of(work, kins, places)
+    foresight = foresight_of(policy.predictor, work.user, work.units, work.stated)
+    _replay(work, tide_of(len(trace)), desk, kins, places, foresight, _rules_of(policy))
+    return work.start, work.node
+
+
+def _rules_of(policy: ReplayPolicy) -> Rules:
+    return Rules(
         BACKFILLS.index(policy.backfill),
+        ORDERS.index(policy.order),
         policy.is_by_event,
+        policy.patience_s * S if policy.patience_s else LARGEST,
+    )
+
+
+def _work_of(trace: Trace, kin: Ints, policy: ReplayPolicy) -> Work:
+    """Return a trace's columns before the first of its jobs came.
+
+    Where nobody stated a length, whoever predicts must not read it from what jobs will take.
+    """
+    jobs, stated = len(trace), trace.length_ms
+    if policy.is_perfect:
+        stated = trace.run_ms
+    elif policy.predictor != "stated" and not trace.is_stated:
+        stated = np.full(jobs, ENDLESS_MS)
+    return Work(
+        trace.submit_ms,
+        trace.run_ms.copy(),
+        stated,
+        trace.units,
+        trace.user,
+        np.zeros(jobs, np.int64),
+        kin,
+        *np.empty((3, jobs), np.int64),
+        *np.full((5, jobs), ABSENT, np.int64),
+    )
+
+
+def _desk_of(work: Work, kins: Kins, places: Places) -> Desk:
+    """Return the desk before the first round: everybody pays alike and has enough."""
+    jobs, one = len(work.kin), np.ones(1, np.int64)
+    each = np.ones(jobs, np.int64)
+    queue, job, node = np.empty((3, jobs), np.int64)
+    return Desk(
+        Jobs(work.kin, each, np.full(jobs, LARGEST), work.length),
+        Line(queue, 0 * one, 0 * one, each, np.zeros(len(kins.need), np.bool_)),
+        Payers(0 * one, one, LARGEST * one),
+        kins.need[work.kin],
+        nothing_kept(places),
+        Placed(job, node),
     )
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _replay(
-    submit: Ints,
-    run: Ints,
-    length: Ints,
-    kin: Ints,
+    work: Work,
+    tide: Tide,
+    desk: Desk,
     kins: Kins,
     places: Places,
-    backfill: int,
-    is_by_event: bool,
-) -> tuple[Ints, Ints]:
-    """Return the starts and the nodes; axes [job] throughout, jobs by submission.
+    foresight: Foresight,
+    rules: Rules,
+) -> None:
+    """Let all jobs come and end; what becomes of them is written into `work`.
 
-    At one instant those who come are taken before those who end, and those in the order of their
-    starts; whoever ends exactly as expected has ended before all of them.
+    Of one instant: who ends exactly as expected has ended before all else, then who outlasts what
+    was expected is told, then come those who come, then those end who end, as they started.
     """
-    jobs = submit.shape[0]
-    start, node = np.full(jobs, -1, np.int64), np.empty(jobs, np.int64)
-    waiting, running = np.empty(jobs, np.int64), np.empty(jobs, np.int64)
-    queued, runs, came, begun = 0, 0, 0, 0
-    ends = [(LARGEST, 0, 0)]
-    while came < jobs or ends[0][0] < LARGEST:
-        now = min(ends[0][0], submit[came] if came < jobs else LARGEST)
-        runs = _end_as_expected(now, start, run, length, kin, node, kins, places, running, runs)
-        is_over = False
-        while not is_over:
-            if came < jobs and submit[came] == now:
-                waiting[queued] = came
-                came, queued = came + 1, queued + 1
+    now = _next_instant(work, tide)
+    while now < LARGEST:
+        is_told = _meet_what_was_expected(now, work, tide, kins, places, foresight)
+        if is_told and (rules.is_by_event or not _is_more(now, work, tide)):
+            _decide(now, work, tide, desk, kins, places, rules)
+        while _is_more(now, work, tide):
+            came = tide.counts[CAME]
+            if came < work.submit.shape[0] and work.submit[came] == now:
+                _come(came, work, tide, foresight, rules)
             else:
-                _, _, job = heapq.heappop(ends)
-                runs = _end(job, kin, node, kins, places, running, runs)
-            is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
-            if queued and (is_over or is_by_event):
-                rows, nodes = _round(
-                    now,
-                    waiting[:queued],
-                    running[:runs],
-                    start,
-                    length,
-                    kin,
-                    node,
-                    kins,
-                    places,
-                    backfill,
-                )
-                for at in range(rows.shape[0]):
-                    job = waiting[rows[at]]
-                    start[job], node[job] = now, nodes[at]
-                    running[runs] = job
-                    runs, begun = runs + 1, begun + 1
-                    heapq.heappush(ends, (now + run[job], begun, job))
-                queued = _drop_started(waiting, queued, start)
-                is_over = ends[0][0] != now and (came == jobs or submit[came] != now)
-    return start, node
+                job = take_end(tide, work)
+                if work.due[job] != ABSENT:
+                    _end(job, work, tide, kins, places, foresight)
+            if rules.is_by_event or not _is_more(now, work, tide):
+                _decide(now, work, tide, desk, kins, places, rules)
+        now = _next_instant(work, tide)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _round(
-    now: int,
-    waiting: Ints,
-    running: Ints,
-    start: Ints,
-    length: Ints,
-    kin: Ints,
-    node: Ints,
-    kins: Kins,
-    places: Places,
-    backfill: int,
-) -> tuple[Ints, Ints]:
-    """Return (row of `waiting`, node) of each job that starts now."""
-    each = np.full(waiting.shape[0], LARGEST)
-    told = Jobs(kin[waiting], np.ones(waiting.shape[0], np.int64), each, length[waiting])
-    due = np.maximum(0, start[running] + length[running] - now)
-    releases = Releases(due, node[running], kins.need[kin[running]])
-    payers = Payers(np.zeros(1, np.int64), np.ones(1, np.int64), np.full(1, LARGEST))
-    return fill(told, kins, places, payers, releases, nothing_kept(places), backfill)
+def _next_instant(work: Work, tide: Tide) -> int:
+    """Return when next a job comes, ends, or outlasts what was expected; LARGEST if none does."""
+    counts, now = tide.counts, next_end(tide, work)
+    if counts[CAME] < work.submit.shape[0]:
+        now = min(now, work.submit[counts[CAME]])
+    if counts[RUNNING]:
+        now = min(now, work.due[tide.running[0]])
+    return int(now)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _end_as_expected(
-    now: int,
-    start: Ints,
-    run: Ints,
-    length: Ints,
-    kin: Ints,
-    node: Ints,
-    kins: Kins,
-    places: Places,
-    running: Ints,
-    runs: int,
-) -> int:
-    at = 0
-    while at < runs:
-        job = running[at]
-        if start[job] + run[job] == now and start[job] + length[job] == now:
-            runs = _end(job, kin, node, kins, places, running, runs)
-        else:
-            at += 1
-    return runs
+def _is_more(now: int, work: Work, tide: Tide) -> bool:
+    """Return whether one more job comes or ends at this instant."""
+    came = tide.counts[CAME]
+    is_coming = came < work.submit.shape[0] and work.submit[came] == now
+    return bool(is_coming or next_end(tide, work) == now)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _come(job: int, work: Work, tide: Tide, foresight: Foresight, rules: Rules) -> None:
+    """Let a job come: how long it will take, and before whom it goes."""
+    stated = work.stated[job]
+    _, likely, high = foresee(foresight, job, work.user[job], stated)
+    work.length[job] = likely
+    work.reach[job] = reach(foresight, likely, high, stated)
+    work.key[job] = _key(job, work.submit[job], work, rules)
+    insert(tide.waiting, tide.counts[WAITING], work.key, job)
+    tide.counts[CAME] += 1
+    tide.counts[NEW] += 1
+    tide.counts[WAITING] += 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _meet_what_was_expected(
+    now: int, work: Work, tide: Tide, kins: Kins, places: Places, foresight: Foresight
+) -> bool:
+    """Let those end who end as expected; who outlasts it gets another length. True if one did."""
+    is_told = False
+    while tide.counts[RUNNING] and work.due[tide.running[0]] == now:
+        job = tide.running[0]
+        if work.end[job] == now:
+            _end(job, work, tide, kins, places, foresight)
+            continue
+        ran, is_told = now - work.start[job], True
+        tide.counts[GIVEN] = 1  # what is kept may be kept from another instant now
+        remove(tide.running, tide.counts[RUNNING], work.due, job)
+        work.reach[job] = correct(work.stated[job], ran)
+        work.due[job] = work.start[job] + work.reach[job]
+        assert work.due[job] > now, "a job that runs on is expected to end later than now"
+        insert(tide.running, tide.counts[RUNNING] - 1, work.due, job)
+    return is_told
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _end(
-    job: int, kin: Ints, node: Ints, kins: Kins, places: Places, running: Ints, runs: int
-) -> int:
-    """Give back what a job holds, unless it has been; return how many still run."""
-    for at in range(runs):
-        if running[at] == job:
-            for later in range(at + 1, runs):
-                running[later - 1] = running[later]
-            there, pool = node[job], places.traits[node[job], POOL]
-            for resource in range(kins.need.shape[1]):
-                places.free[there, resource] += kins.need[kin[job], resource]
-                places.lent[pool, resource] += kins.need[kin[job], resource]
-            return runs - 1
-    return runs
+    job: int, work: Work, tide: Tide, kins: Kins, places: Places, foresight: Foresight
+) -> None:
+    """Give back what a job holds, and learn how long it took."""
+    remove(tide.running, tide.counts[RUNNING], work.due, job)
+    tide.counts[RUNNING] -= 1
+    tide.counts[GIVEN] = 1
+    work.due[job] = ABSENT
+    there, pool = work.node[job], places.traits[work.node[job], POOL]
+    take(kins.need, work.kin[job], -1, there, pool, places.free, places.lent)
+    learn(foresight, job, work.user[job], work.stated[job], work.run[job])
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _drop_started(waiting: Ints, queued: int, start: Ints) -> int:
+def _decide(
+    now: int, work: Work, tide: Tide, desk: Desk, kins: Kins, places: Places, rules: Rules
+) -> None:
+    """Start those whom a round of the place step gives room.
+
+    The one place at which what runs may be made to give way: before the round.
+    """
+    counts, line, kept = tide.counts, desk.line, desk.kept
+    _put_in_order(now, work, tide, rules)
+    line.head[0], line.end[0] = 0, counts[WAITING]
+    if _is_settled(now, work, tide, kept):
+        # All others found no room when there was no less: only who has just come is asked.
+        is_barred = rules.backfill == FCFS and kept.at[0] < LARGEST
+        line.end[0] = 0 if is_barred else counts[NEW]
+        line.queue[0] = counts[CAME] - 1
+    else:
+        kept.at[0] = LARGEST
+        for at in range(counts[WAITING]):
+            line.queue[at] = tide.waiting[at]
+    counts[NEW] = counts[GIVEN] = 0
+    if not line.end[0]:
+        return
+    line.is_over[:] = False
+    releases = Releases(work.due, work.node, desk.size, tide.running[: counts[RUNNING]])
+    count = serve(
+        line,
+        desk.jobs,
+        kins,
+        places,
+        desk.payers,
+        releases,
+        kept,
+        desk.placed,
+        rules.backfill,
+        now,
+    )
+    for at in range(count):
+        _start(desk.placed.job[at], desk.placed.node[at], now, work, tide)
+    if count:
+        counts[WAITING] = _drop_started(tide.waiting, counts[WAITING], line.left)
+        # Over several nodes another round may keep room elsewhere, beside who was placed behind.
+        counts[GIVEN] = places.free.shape[0] > 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _put_in_order(now: int, work: Work, tide: Tide, rules: Rules) -> None:
+    """Write the keys anew that time has changed: of all, or of those who have lost patience."""
+    counts, waiting = tide.counts, tide.waiting
+    if rules.order >= EXPANSION:
+        counts[GIVEN] = 1
+        for at in range(counts[WAITING]):
+            work.key[waiting[at]] = _key(waiting[at], now, work, rules)
+        for at in range(counts[WAITING]):
+            insert(waiting, at, work.key, waiting[at])
+    while counts[ASKED] < counts[CAME]:
+        job = counts[ASKED]
+        if now - work.submit[job] <= rules.patience_ms:
+            break
+        counts[ASKED] += 1
+        if work.start[job] == ABSENT and rules.order < EXPANSION:
+            counts[GIVEN] = 1
+            remove(waiting, counts[WAITING], work.key, job)
+            work.key[job] = _key(job, now, work, rules)
+            insert(waiting, counts[WAITING] - 1, work.key, job)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _key(job: int, now: int, work: Work, rules: Rules) -> int:
+    submit, length, units = work.submit[job], work.length[job], work.units[job]
+    deadline, patience = work.deadline[job], rules.patience_ms
+    return queue_key(rules.order, submit, length, units, deadline, 0, now, patience)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _is_settled(now: int, work: Work, tide: Tide, kept: Kept) -> bool:
+    """Return whether all who wait but the last who came were asked, and would be told the same.
+
+    Nothing was given back since, what is kept is kept for somebody before him, and its instant has
+    not passed.
+    """
+    counts = tide.counts
+    if counts[GIVEN] or counts[NEW] > 1:
+        return False
+    if kept.at[0] == LARGEST or not counts[NEW]:
+        return now <= kept.at[0]
+    return now <= kept.at[0] and work.key[kept.at[1]] <= work.key[counts[CAME] - 1]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _drop_started(waiting: Ints, count: int, left: Ints) -> int:
     kept = 0
-    for at in range(queued):
-        if start[waiting[at]] < 0:
+    for at in range(count):
+        if left[waiting[at]]:
             waiting[kept] = waiting[at]
             kept += 1
     return kept
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _start(job: int, node: int, now: int, work: Work, tide: Tide) -> None:
+    counts = tide.counts
+    work.start[job], work.node[job], work.begun[job] = now, node, counts[BEGUN]
+    work.end[job], work.due[job] = now + work.run[job], now + work.reach[job]
+    insert(tide.running, counts[RUNNING], work.due, job)
+    await_end(tide, work, job)
+    counts[RUNNING] += 1
+    counts[BEGUN] += 1

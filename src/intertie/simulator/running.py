@@ -16,6 +16,7 @@ class Setting:
 
     `capacity` is in units, 0 where the trace knows its own. `lengths` says by which run times the
     policy decides. `is_by_event`: a round after each event, else one for all events of an instant.
+    `order` is who goes first, where it is not for the policy to say.
     `devices` are how many there are of each class by name, where speeds differ; jobs that take
     turns do so every `slice_ms`.
     """
@@ -26,6 +27,7 @@ class Setting:
     seed: int = 0
     devices: tuple[tuple[str, int], ...] = ()
     slice_ms: int = SLICE_MS
+    order: str = ""
 
 
 @dataclass(frozen=True)

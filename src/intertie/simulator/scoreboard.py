@@ -22,6 +22,8 @@ class Score:
     wait_mean_s: float
     wait_p50_s: float
     wait_p90_s: float
+    wait_p99_s: float
+    wait_max_s: float
     jct_mean_s: float
     jct_p99_s: float
     ave_bsld: float
@@ -46,6 +48,8 @@ def waits(submit: Ints, start: Ints, end: Ints) -> dict[str, float]:
         "wait_mean_s": float(wait.mean()) / 1000,
         "wait_p50_s": float(np.percentile(wait, 50)) / 1000,
         "wait_p90_s": float(np.percentile(wait, 90)) / 1000,
+        "wait_p99_s": float(np.percentile(wait, 99)) / 1000,
+        "wait_max_s": float(wait.max()) / 1000,
         "jct_mean_s": float(jct.mean()) / 1000,
         "jct_p99_s": float(np.percentile(jct, 99)) / 1000,
         "ave_bsld": float(bsld.mean()),

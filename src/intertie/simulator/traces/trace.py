@@ -38,6 +38,11 @@ class Trace:
     def __len__(self) -> int:
         return len(self.submit_ms)
 
+    @property
+    def is_stated(self) -> bool:
+        """Return whether users said how long their jobs would take."""
+        return bool((self.length_ms > self.run_ms).any())
+
     def first(self, jobs: int) -> Self:
         """Return the trace of the first so many jobs, with all that is known of each."""
         names = (each.name for each in fields(self) if each.name not in self.OF_ALL)
