@@ -1,0 +1,317 @@
+"""Preempt: owners take back room on their own pool, so that the least work of guests is lost.
+
+The kernel; its specification is `SlowPreempt` in tests/support/slow_preempt.py. An owner's jobs see
+what guests hold as free: in their own order, with their own backfill, they start as if they were
+alone. What then stands in the way of one of them is ended, no more of it than must be, and only
+where the job could not start elsewhere at once.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from intertie.placement.fill import _choose, _suits, _take, fill, nothing_kept
+from intertie.placement.given import (
+    LARGEST,
+    POOL,
+    Ints,
+    Jobs,
+    Kins,
+    Payers,
+    Places,
+    Releases,
+)
+
+# When a claim starts: at once, when what leaves has left, or when guests were told to leave.
+NOW, SOON, TAKEN = 0, 1, 2
+# What is lost is compared by cross-multiplication with thousandths: larger counts as this.
+LOSS_MAX = 2**44
+_SHARE = 1000
+
+Mask = NDArray[np.bool_]
+
+
+class Guests(NamedTuple):
+    """What runs on pools of others; axes [guest].
+
+    Each holds size[guest, resource] at its node. Those of one group end together; `loss` is what a
+    group loses that ends now, in one unit for all, below LOSS_MAX.
+    """
+
+    node: Ints
+    size: Ints
+    group: Ints
+    loss: Ints
+
+
+class Claims(NamedTuple):
+    """Tasks of owners in the order in which they would start alone; axes [task].
+
+    The row of the job, the node where it would go, and when: NOW, SOON or TAKEN.
+    """
+
+    job: Ints
+    node: Ints
+    when: Ints
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def with_leaving(places: Places, leaving: Ints) -> Places:
+    """Return what will be free when what leaves[node, resource] has left."""
+    free, lent = places.free.copy(), places.lent.copy()
+    for node in range(free.shape[0]):
+        _take(leaving[node], -1, node, places.traits[node, POOL], free, lent)
+    return Places(free, places.whole, places.traits, lent)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def claim(
+    jobs: Jobs,
+    own: Kins,
+    places: Places,
+    soon: Places,
+    payers: Payers,
+    releases: Releases,
+    guests: Guests,
+    backfill: int,
+) -> Claims:
+    """Return what owners start now as if there were no guests; `own.rank` is of their pools alone.
+
+    Room for it is taken from places and from `soon`, below zero where guests are in the way: until
+    they have left nobody else comes in. `releases` are those of owners. Nothing is paid yet.
+    """
+    free, lent = soon.free.copy(), soon.lent.copy()
+    for row in range(guests.node.shape[0]):
+        node = guests.node[row]
+        _take(guests.size[row], -1, node, soon.traits[node, POOL], free, lent)
+    alone = Places(free, soon.whole, soon.traits, lent)
+    asked = Jobs(jobs.kin, jobs.tasks, jobs.budget.copy(), jobs.length)
+    purse = Payers(payers.used.copy(), payers.weight, payers.wallet.copy())
+    rows, nodes = fill(asked, own, alone, purse, releases, nothing_kept(alone), backfill)
+    when, nobody = np.empty(rows.shape[0], np.int64), nothing_kept(places)
+    at = 0
+    while at < rows.shape[0]:
+        k = jobs.kin[rows[at]]
+        last = at + (jobs.tasks[rows[at]] if own.is_gang[k] else 1)
+        chosen = nodes[at:last]
+        if _choose(own, k, own.rank[k], LARGEST, 0, places, nobody, chosen) >= 0:
+            when[at:last] = NOW
+            _reserve(own.need[k], chosen, soon)
+        elif _choose(own, k, own.rank[k], LARGEST, 0, soon, nobody, chosen) >= 0:
+            when[at:last] = SOON
+            _reserve(own.need[k], chosen, places)
+        else:
+            when[at:last] = TAKEN
+            _reserve(own.need[k], chosen, places)
+            _reserve(own.need[k], chosen, soon)
+        at = last
+    return Claims(rows, nodes, when)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def take_back(
+    claims: Claims,
+    jobs: Jobs,
+    own: Kins,
+    other: Kins,
+    places: Places,
+    soon: Places,
+    guests: Guests,
+) -> tuple[Claims, Mask]:
+    """Return the claims, each as it will be met, and which guests are to end; axes [guest].
+
+    One for which room must be taken back starts elsewhere instead where it can at once:
+    `other.rank` says where it may. One that does not fit even so is left out.
+    """
+    gone = np.zeros(guests.node.shape[0], np.bool_)
+    is_met, nobody = np.ones(claims.job.shape[0], np.bool_), nothing_kept(places)
+    at = 0
+    while at < claims.job.shape[0]:
+        k = jobs.kin[claims.job[at]]
+        last = at + (jobs.tasks[claims.job[at]] if own.is_gang[k] else 1)
+        chosen = claims.node[at:last]
+        if claims.when[at] == TAKEN:
+            _give_back(own.need[k], chosen, places)
+            _give_back(own.need[k], chosen, soon)
+            if _choose(other, k, other.rank[k], LARGEST, 0, places, nobody, chosen) >= 0:
+                claims.when[at:last] = NOW
+                _reserve(own.need[k], chosen, soon)
+            elif _make_room(own, k, last - at, places.traits[chosen[0], POOL], soon, guests, gone):
+                _choose(own, k, own.rank[k], LARGEST, 0, soon, nobody, chosen)
+                _reserve(own.need[k], chosen, places)
+            else:
+                is_met[at:last] = False
+        at = last
+    return Claims(claims.job[is_met], claims.node[is_met], claims.when[is_met]), gone
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _reserve(need: Ints, nodes: Ints, places: Places) -> None:
+    for node in nodes:
+        _take(need, 1, node, places.traits[node, POOL], places.free, places.lent)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _give_back(need: Ints, nodes: Ints, places: Places) -> None:
+    for node in nodes:
+        _take(need, -1, node, places.traits[node, POOL], places.free, places.lent)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _make_room(
+    own: Kins, k: int, wanted: int, pool: int, soon: Places, guests: Guests, gone: Mask
+) -> bool:
+    """Mark who must go so that the tasks fit the pool, and free it; False, nobody, if none helps.
+
+    Again and again the next task goes where the least is lost for it; whoever is not needed in
+    the end stays. Bounded by the tasks times the pool's nodes times the square of its guests.
+    """
+    need, here = own.need[k], np.flatnonzero(soon.traits[:, POOL] == pool)
+    room, lent = soon.free[here], soon.lent[pool].copy()
+    for at in range(here.shape[0]):
+        if not _suits(need, own.wants[k], here[at], soon.whole, soon.traits):
+            room[at] = -LARGEST // 2  # no machine of it could hold a task, whoever goes
+    where = np.searchsorted(here, guests.node)
+    is_there = (soon.traits[guests.node, POOL] == pool) & ~gone
+    marked = np.zeros(gone.shape[0], np.bool_)
+    while _count(need, room, lent) < wanted:
+        found = _least_lost(need, wanted, room, lent, where, is_there & ~marked, guests)
+        if not found.any():
+            return False
+        _free(found, 1, where, guests, room, lent)
+        marked |= found
+    for row in np.argsort(-guests.loss, kind="mergesort"):
+        if marked[row]:
+            spared = marked & (guests.group == guests.group[row])
+            _free(spared, -1, where, guests, room, lent)
+            if _count(need, room, lent) >= wanted:
+                marked &= ~spared
+            else:
+                _free(spared, 1, where, guests, room, lent)
+    for row in np.flatnonzero(marked):
+        _take(guests.size[row], -1, guests.node[row], pool, soon.free, soon.lent)
+        gone[row] = True
+    return True
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _count(need: Ints, room: Ints, lent: Ints) -> int:
+    """Return how many tasks of one size fit the nodes of a pool and what its owner lends."""
+    found = 0
+    for node in range(room.shape[0]):
+        found += _times(need, room[node])
+    return min(found, _times(need, lent))
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _times(need: Ints, room: Ints) -> int:
+    found = LARGEST // 2**32
+    for resource in range(need.shape[0]):
+        if need[resource] > 0:
+            found = min(found, max(0, room[resource] // need[resource]))
+        elif room[resource] < 0:
+            found = 0
+    return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _free(which: Mask, sign: int, where: Ints, guests: Guests, room: Ints, lent: Ints) -> None:
+    for row in np.flatnonzero(which):
+        for resource in range(lent.shape[0]):
+            room[where[row], resource] += sign * guests.size[row, resource]
+            lent[resource] += sign * guests.size[row, resource]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _least_lost(
+    need: Ints, wanted: int, room: Ints, lent: Ints, where: Ints, stays: Mask, guests: Guests
+) -> Mask:
+    """Return whose end makes room for one more task at the least loss; nobody if none can.
+
+    Of two nodes alike the one where fewer must go, then the first. Where nodes have room for all
+    that is wanted, it is the owner's bound that is short.
+    """
+    best, least, fewest = np.zeros(stays.shape[0], np.bool_), LARGEST, LARGEST
+    held = 0
+    for node in range(room.shape[0]):
+        held += _times(need, room[node])
+    if held >= wanted:
+        return _cover(np.maximum(0, wanted * need - lent), stays, guests)
+    for node in range(room.shape[0]):
+        short = (1 + _times(need, room[node])) * need - room[node]
+        found = _cover(np.maximum(0, short), stays & (where == node), guests)
+        if found.any():
+            loss, count = _loss(found, guests), int(found.sum())
+            if loss < least or (loss == least and count < fewest):
+                best, least, fewest = found, loss, count
+    # Those of a gang end together, wherever they run.
+    for row in np.flatnonzero(best):
+        best |= stays & (guests.group == guests.group[row])
+    return best
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _cover(short: Ints, who: Mask, guests: Guests) -> Mask:
+    """Return of whom to end so that nothing is short: nobody if all of them are not enough.
+
+    The one with the least loss for each thousandth of what is short, again and again; or a single
+    one that is enough, if less is lost so.
+    """
+    picked, left = np.zeros(who.shape[0], np.bool_), short.copy()
+    rows = np.flatnonzero(who)
+    single = -1
+    for row in rows:
+        if _is_covered(short - guests.size[row]) and (
+            single < 0 or guests.loss[row] < guests.loss[single]
+        ):
+            single = row
+    while not _is_covered(left):
+        best, most = -1, 0
+        for row in rows:
+            gain = 0 if picked[row] else _gain(guests.size[row], left)
+            if gain and (best < 0 or guests.loss[row] * most < guests.loss[best] * gain):
+                best, most = row, gain
+        if best < 0:
+            return np.zeros(who.shape[0], np.bool_)
+        picked[best] = True
+        left -= guests.size[best]
+    if single >= 0 and guests.loss[single] <= _loss(picked, guests):
+        picked[:] = False
+        picked[single] = True
+    return picked
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _gain(size: Ints, short: Ints) -> int:
+    """Return thousandths of what is short that this much gives, rounded up, over all resources."""
+    found = 0
+    for resource in range(short.shape[0]):
+        if short[resource] > 0:
+            part = min(size[resource], short[resource])
+            found += -(-_SHARE * part // short[resource])
+    return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _is_covered(short: Ints) -> bool:
+    for amount in short:
+        if amount > 0:
+            return False
+    return True
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _loss(who: Mask, guests: Guests) -> int:
+    """Return what is lost in all: a group loses once."""
+    lost = 0
+    for row in np.flatnonzero(who):
+        is_first = True
+        for other in range(row):
+            if who[other] and guests.group[other] == guests.group[row]:
+                is_first = False
+                break
+        if is_first:
+            lost += guests.loss[row]
+    return lost
