@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from intertie.placement.fill import _choose, _suits, _take, fill, nothing_kept
+from intertie.placement.fill import _choose, _in_order, _suits, _take, fill, nothing_kept
 from intertie.placement.given import (
     LARGEST,
     POOL,
@@ -83,10 +83,8 @@ def claim(
     they have left nobody else comes in. `releases` are those of owners. Nothing is paid yet.
     """
     free, lent = soon.free.copy(), soon.lent.copy()
-    for row in range(guests.node.shape[0]):
-        node = guests.node[row]
-        _take(guests.size[row], -1, node, soon.traits[node, POOL], free, lent)
     alone = Places(free, soon.whole, soon.traits, lent)
+    _move(np.arange(guests.node.shape[0]), -1, guests, alone)
     asked = Jobs(jobs.kin, jobs.tasks, jobs.budget.copy(), jobs.length)
     purse = Payers(payers.used.copy(), payers.weight, payers.wallet.copy())
     rows, nodes = fill(asked, own, alone, purse, releases, nothing_kept(alone), backfill)
@@ -98,14 +96,14 @@ def claim(
         chosen = nodes[at:last]
         if _choose(own, k, own.rank[k], LARGEST, 0, places, nobody, chosen) >= 0:
             when[at:last] = NOW
-            _reserve(own.need[k], chosen, soon)
+            _book(own.need[k], 1, chosen, soon)
         elif _choose(own, k, own.rank[k], LARGEST, 0, soon, nobody, chosen) >= 0:
             when[at:last] = SOON
-            _reserve(own.need[k], chosen, places)
+            _book(own.need[k], 1, chosen, places)
         else:
             when[at:last] = TAKEN
-            _reserve(own.need[k], chosen, places)
-            _reserve(own.need[k], chosen, soon)
+            _book(own.need[k], 1, chosen, places)
+            _book(own.need[k], 1, chosen, soon)
         at = last
     return Claims(rows, nodes, when)
 
@@ -133,30 +131,54 @@ def take_back(
         last = at + (jobs.tasks[claims.job[at]] if own.is_gang[k] else 1)
         chosen = claims.node[at:last]
         if claims.when[at] == TAKEN:
-            _give_back(own.need[k], chosen, places)
-            _give_back(own.need[k], chosen, soon)
+            _book(own.need[k], -1, chosen, places)
+            _book(own.need[k], -1, chosen, soon)
             if _choose(other, k, other.rank[k], LARGEST, 0, places, nobody, chosen) >= 0:
                 claims.when[at:last] = NOW
-                _reserve(own.need[k], chosen, soon)
+                _book(own.need[k], 1, chosen, soon)
             elif _make_room(own, k, last - at, places.traits[chosen[0], POOL], soon, guests, gone):
                 _choose(own, k, own.rank[k], LARGEST, 0, soon, nobody, chosen)
-                _reserve(own.need[k], chosen, places)
+                _book(own.need[k], 1, chosen, places)
             else:
                 is_met[at:last] = False
         at = last
+    _spare(soon, guests, gone)
     return Claims(claims.job[is_met], claims.node[is_met], claims.when[is_met]), gone
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _reserve(need: Ints, nodes: Ints, places: Places) -> None:
-    for node in nodes:
-        _take(need, 1, node, places.traits[node, POOL], places.free, places.lent)
+def _spare(soon: Places, guests: Guests, gone: Mask) -> None:
+    """Let those stay who after all fit what is left: of all that are to end who would lose most."""
+    for row in _in_order(-guests.loss):
+        if not gone[row]:
+            continue
+        members = np.flatnonzero(gone & (guests.group == guests.group[row]))
+        _move(members, 1, guests, soon)
+        is_needed = False
+        for member in members:
+            node = guests.node[member]
+            for resource in range(guests.size.shape[1]):
+                is_needed |= soon.free[node, resource] < 0
+                is_needed |= soon.lent[soon.traits[node, POOL], resource] < 0
+        if is_needed:
+            _move(members, -1, guests, soon)
+        else:
+            gone[members] = False
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _give_back(need: Ints, nodes: Ints, places: Places) -> None:
+def _move(rows: Ints, sign: int, guests: Guests, places: Places) -> None:
+    """Let guests take their room, or give it back."""
+    for row in rows:
+        pool = places.traits[guests.node[row], POOL]
+        _take(guests.size[row], sign, guests.node[row], pool, places.free, places.lent)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _book(need: Ints, sign: int, nodes: Ints, places: Places) -> None:
+    """Take room for a task at each node, below zero where there is none, or give it back."""
     for node in nodes:
-        _take(need, -1, node, places.traits[node, POOL], places.free, places.lent)
+        _take(need, sign, node, places.traits[node, POOL], places.free, places.lent)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -165,34 +187,29 @@ def _make_room(
 ) -> bool:
     """Mark who must go so that the tasks fit the pool, and free it; False, nobody, if none helps.
 
-    Again and again the next task goes where the least is lost for it; whoever is not needed in
-    the end stays. Bounded by the tasks times the pool's nodes times the square of its guests.
+    Again and again the next task goes where the least is lost for it. Bounded by the tasks times
+    the pool's nodes times the square of its guests.
     """
     need, here = own.need[k], np.flatnonzero(soon.traits[:, POOL] == pool)
-    room, lent = soon.free[here], soon.lent[pool].copy()
+    room, lent = soon.free[here], soon.lent[pool : pool + 1].copy()
     for at in range(here.shape[0]):
         if not _suits(need, own.wants[k], here[at], soon.whole, soon.traits):
             room[at] = -LARGEST // 2  # no machine of it could hold a task, whoever goes
     where = np.searchsorted(here, guests.node)
     is_there = (soon.traits[guests.node, POOL] == pool) & ~gone
-    marked = np.zeros(gone.shape[0], np.bool_)
-    while _count(need, room, lent) < wanted:
-        found = _least_lost(need, wanted, room, lent, where, is_there & ~marked, guests)
+    stays = is_there.copy()
+    while _count(need, room, lent[0]) < wanted:
+        found = _least_lost(need, wanted, room, lent[0], where, stays, guests)
         if not found.any():
             return False
-        _free(found, 1, where, guests, room, lent)
-        marked |= found
-    for row in np.argsort(-guests.loss, kind="mergesort"):
-        if marked[row]:
-            spared = marked & (guests.group == guests.group[row])
-            _free(spared, -1, where, guests, room, lent)
-            if _count(need, room, lent) >= wanted:
-                marked &= ~spared
-            else:
-                _free(spared, 1, where, guests, room, lent)
-    for row in np.flatnonzero(marked):
-        _take(guests.size[row], -1, guests.node[row], pool, soon.free, soon.lent)
-        gone[row] = True
+        for row in range(found.shape[0]):
+            if found[row]:
+                _take(guests.size[row], -1, where[row], 0, room, lent)
+                stays[row] = False
+    for row in range(stays.shape[0]):
+        if is_there[row] and not stays[row]:
+            _take(guests.size[row], -1, guests.node[row], pool, soon.free, soon.lent)
+            gone[row] = True
     return True
 
 
@@ -217,14 +234,6 @@ def _times(need: Ints, room: Ints) -> int:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _free(which: Mask, sign: int, where: Ints, guests: Guests, room: Ints, lent: Ints) -> None:
-    for row in np.flatnonzero(which):
-        for resource in range(lent.shape[0]):
-            room[where[row], resource] += sign * guests.size[row, resource]
-            lent[resource] += sign * guests.size[row, resource]
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _least_lost(
     need: Ints, wanted: int, room: Ints, lent: Ints, where: Ints, stays: Mask, guests: Guests
 ) -> Mask:
@@ -238,17 +247,18 @@ def _least_lost(
     for node in range(room.shape[0]):
         held += _times(need, room[node])
     if held >= wanted:
-        return _cover(np.maximum(0, wanted * need - lent), stays, guests)
-    for node in range(room.shape[0]):
+        best = _cover(np.maximum(0, wanted * need - lent), stays, guests)
+    for node in range(room.shape[0] if held < wanted else 0):
         short = (1 + _times(need, room[node])) * need - room[node]
         found = _cover(np.maximum(0, short), stays & (where == node), guests)
         if found.any():
-            loss, count = _loss(found, guests), int(found.sum())
+            loss, count = int(guests.loss[found].sum()), int(found.sum())
             if loss < least or (loss == least and count < fewest):
                 best, least, fewest = found, loss, count
     # Those of a gang end together, wherever they run.
     for row in np.flatnonzero(best):
-        best |= stays & (guests.group == guests.group[row])
+        for other in range(stays.shape[0]):
+            best[other] |= stays[other] and guests.group[other] == guests.group[row]
     return best
 
 
@@ -256,31 +266,49 @@ def _least_lost(
 def _cover(short: Ints, who: Mask, guests: Guests) -> Mask:
     """Return of whom to end so that nothing is short: nobody if all of them are not enough.
 
-    The one with the least loss for each thousandth of what is short, again and again; or a single
-    one that is enough, if less is lost so.
+    The group with the least loss for each thousandth of what is short, again and again; or a
+    single one that is enough, if no more is lost so.
     """
-    picked, left = np.zeros(who.shape[0], np.bool_), short.copy()
-    rows = np.flatnonzero(who)
+    picked, left, loss = np.zeros(who.shape[0], np.bool_), short.copy(), 0
+    rows, sizes = _groups(who, guests)
     single = -1
-    for row in rows:
-        if _is_covered(short - guests.size[row]) and (
-            single < 0 or guests.loss[row] < guests.loss[single]
+    for at in range(rows.shape[0]):
+        if _is_covered(short - sizes[at]) and (
+            single < 0 or guests.loss[rows[at]] < guests.loss[single]
         ):
-            single = row
+            single = rows[at]
     while not _is_covered(left):
         best, most = -1, 0
-        for row in rows:
-            gain = 0 if picked[row] else _gain(guests.size[row], left)
-            if gain and (best < 0 or guests.loss[row] * most < guests.loss[best] * gain):
-                best, most = row, gain
+        for at in range(rows.shape[0]):
+            gain = 0 if picked[rows[at]] else _gain(sizes[at], left)
+            if gain and (best < 0 or guests.loss[rows[at]] * most < guests.loss[rows[best]] * gain):
+                best, most = at, gain
         if best < 0:
             return np.zeros(who.shape[0], np.bool_)
-        picked[best] = True
-        left -= guests.size[best]
-    if single >= 0 and guests.loss[single] <= _loss(picked, guests):
+        picked[rows[best]] = True
+        left -= sizes[best]
+        loss += guests.loss[rows[best]]
+    if single >= 0 and guests.loss[single] <= loss:
         picked[:] = False
         picked[single] = True
     return picked
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _groups(who: Mask, guests: Guests) -> tuple[Ints, Ints]:
+    """Return the first row of each group of these, and what the group holds here in all."""
+    rows, sizes = np.flatnonzero(who), guests.size[who]
+    count = 0
+    for row in rows:
+        at = count - 1
+        while at >= 0 and guests.group[rows[at]] != guests.group[row]:
+            at -= 1
+        if at >= 0:
+            sizes[at] += guests.size[row]
+        else:
+            rows[count], sizes[count] = row, guests.size[row]
+            count += 1
+    return rows[:count], sizes[:count]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -296,22 +324,4 @@ def _gain(size: Ints, short: Ints) -> int:
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _is_covered(short: Ints) -> bool:
-    for amount in short:
-        if amount > 0:
-            return False
-    return True
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _loss(who: Mask, guests: Guests) -> int:
-    """Return what is lost in all: a group loses once."""
-    lost = 0
-    for row in np.flatnonzero(who):
-        is_first = True
-        for other in range(row):
-            if who[other] and guests.group[other] == guests.group[row]:
-                is_first = False
-                break
-        if is_first:
-            lost += guests.loss[row]
-    return lost
+    return bool(short.max() <= 0)
