@@ -7,16 +7,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intertie.placement.fill import fill
 from intertie.placement.given import NO_TRADE, Places
+from intertie.placement.keeping import nothing_kept
 from intertie.placement.preempting import (
     NOW,
     SOON,
     TAKEN,
-    Claims,
     Guests,
     claim,
     take_back,
     with_leaving,
+    without_guests,
 )
 from tests.support.slow_fill import Instance, an_instance
 from tests.support.slow_preempt import Guest, SlowPreempt
@@ -44,17 +46,10 @@ class Taken:
         )
         rank = np.array(elsewhere, np.int64).reshape(known.kins.rank.shape)
         jobs, own = known.jobs, known.kins
-        found = claim(
-            jobs,
-            own,
-            self.places,
-            self.soon,
-            known.payers,
-            known.releases,
-            self.guests,
-            known.backfill,
-        )
-        self.first = Claims(*(each.copy() for each in found))
+        alone = without_guests(self.soon, self.guests)
+        ways = (known.payers, known.releases, nothing_kept(alone), known.backfill)
+        rows, nodes = fill(jobs, own, alone, *ways)
+        found = claim(rows, nodes, jobs, own, self.places, self.soon)
         self.claims, gone = take_back(
             found, jobs, own, own._replace(rank=rank), self.places, self.soon, self.guests
         )

@@ -12,17 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from intertie.placement.fill import _choose, _in_order, _suits, _take, fill, nothing_kept
-from intertie.placement.given import (
-    LARGEST,
-    POOL,
-    Ints,
-    Jobs,
-    Kins,
-    Payers,
-    Places,
-    Releases,
-)
+from intertie.placement.choosing import choose, suits, take
+from intertie.placement.given import LARGEST, POOL, Ints, Jobs, Kins, Places
+from intertie.placement.keeping import in_order, nothing_kept
 
 # When a claim starts: at once, when what leaves has left, or when guests were told to leave.
 NOW, SOON, TAKEN = 0, 1, 2
@@ -62,48 +54,41 @@ def with_leaving(places: Places, leaving: Ints) -> Places:
     """Return what will be free when what leaves[node, resource] has left."""
     free, lent = places.free.copy(), places.lent.copy()
     for node in range(free.shape[0]):
-        _take(leaving[node], -1, node, places.traits[node, POOL], free, lent)
+        take(leaving, node, -1, node, places.traits[node, POOL], free, lent)
     return Places(free, places.whole, places.traits, lent)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def claim(
-    jobs: Jobs,
-    own: Kins,
-    places: Places,
-    soon: Places,
-    payers: Payers,
-    releases: Releases,
-    guests: Guests,
-    backfill: int,
-) -> Claims:
-    """Return what owners start now as if there were no guests; `own.rank` is of their pools alone.
-
-    Room for it is taken from places and from `soon`, below zero where guests are in the way: until
-    they have left nobody else comes in. `releases` are those of owners. Nothing is paid yet.
-    """
-    free, lent = soon.free.copy(), soon.lent.copy()
-    alone = Places(free, soon.whole, soon.traits, lent)
+def without_guests(soon: Places, guests: Guests) -> Places:
+    """Return what owners would have if there were no guests: a fill of it says who should start."""
+    alone = Places(soon.free.copy(), soon.whole, soon.traits, soon.lent.copy())
     _move(np.arange(guests.node.shape[0]), -1, guests, alone)
-    asked = Jobs(jobs.kin, jobs.tasks, jobs.budget.copy(), jobs.length)
-    purse = Payers(payers.used.copy(), payers.weight, payers.wallet.copy())
-    rows, nodes = fill(asked, own, alone, purse, releases, nothing_kept(alone), backfill)
+    return alone
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def claim(rows: Ints, nodes: Ints, jobs: Jobs, own: Kins, places: Places, soon: Places) -> Claims:
+    """Return the claims of owners' tasks, which a fill would place so if there were no guests.
+
+    `own.rank` is of owners' pools alone. Room is taken from places and from `soon`, below zero
+    where guests are in the way: until they have left nobody else comes in. Nothing is paid yet.
+    """
     when, nobody = np.empty(rows.shape[0], np.int64), nothing_kept(places)
     at = 0
     while at < rows.shape[0]:
         k = jobs.kin[rows[at]]
         last = at + (jobs.tasks[rows[at]] if own.is_gang[k] else 1)
         chosen = nodes[at:last]
-        if _choose(own, k, own.rank[k], LARGEST, 0, places, nobody, chosen) >= 0:
+        if choose(own, k, LARGEST, 0, places, nobody, chosen) >= 0:
             when[at:last] = NOW
-            _book(own.need[k], 1, chosen, soon)
-        elif _choose(own, k, own.rank[k], LARGEST, 0, soon, nobody, chosen) >= 0:
+            _book(own, k, 1, chosen, soon)
+        elif choose(own, k, LARGEST, 0, soon, nobody, chosen) >= 0:
             when[at:last] = SOON
-            _book(own.need[k], 1, chosen, places)
+            _book(own, k, 1, chosen, places)
         else:
             when[at:last] = TAKEN
-            _book(own.need[k], 1, chosen, places)
-            _book(own.need[k], 1, chosen, soon)
+            _book(own, k, 1, chosen, places)
+            _book(own, k, 1, chosen, soon)
         at = last
     return Claims(rows, nodes, when)
 
@@ -131,14 +116,14 @@ def take_back(
         last = at + (jobs.tasks[claims.job[at]] if own.is_gang[k] else 1)
         chosen = claims.node[at:last]
         if claims.when[at] == TAKEN:
-            _book(own.need[k], -1, chosen, places)
-            _book(own.need[k], -1, chosen, soon)
-            if _choose(other, k, other.rank[k], LARGEST, 0, places, nobody, chosen) >= 0:
+            _book(own, k, -1, chosen, places)
+            _book(own, k, -1, chosen, soon)
+            if choose(other, k, LARGEST, 0, places, nobody, chosen) >= 0:
                 claims.when[at:last] = NOW
-                _book(own.need[k], 1, chosen, soon)
+                _book(own, k, 1, chosen, soon)
             elif _make_room(own, k, last - at, places.traits[chosen[0], POOL], soon, guests, gone):
-                _choose(own, k, own.rank[k], LARGEST, 0, soon, nobody, chosen)
-                _book(own.need[k], 1, chosen, places)
+                choose(own, k, LARGEST, 0, soon, nobody, chosen)
+                _book(own, k, 1, chosen, places)
             else:
                 is_met[at:last] = False
         at = last
@@ -149,7 +134,7 @@ def take_back(
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _spare(soon: Places, guests: Guests, gone: Mask) -> None:
     """Let those stay who after all fit what is left: of all that are to end who would lose most."""
-    for row in _in_order(-guests.loss):
+    for row in in_order(-guests.loss):
         if not gone[row]:
             continue
         members = np.flatnonzero(gone & (guests.group == guests.group[row]))
@@ -171,14 +156,14 @@ def _move(rows: Ints, sign: int, guests: Guests, places: Places) -> None:
     """Let guests take their room, or give it back."""
     for row in rows:
         pool = places.traits[guests.node[row], POOL]
-        _take(guests.size[row], sign, guests.node[row], pool, places.free, places.lent)
+        take(guests.size, row, sign, guests.node[row], pool, places.free, places.lent)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _book(need: Ints, sign: int, nodes: Ints, places: Places) -> None:
+def _book(kins: Kins, k: int, sign: int, nodes: Ints, places: Places) -> None:
     """Take room for a task at each node, below zero where there is none, or give it back."""
     for node in nodes:
-        _take(need, sign, node, places.traits[node, POOL], places.free, places.lent)
+        take(kins.need, k, sign, node, places.traits[node, POOL], places.free, places.lent)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -193,7 +178,7 @@ def _make_room(
     need, here = own.need[k], np.flatnonzero(soon.traits[:, POOL] == pool)
     room, lent = soon.free[here], soon.lent[pool : pool + 1].copy()
     for at in range(here.shape[0]):
-        if not _suits(need, own.wants[k], here[at], soon.whole, soon.traits):
+        if not suits(own.need, own.wants, k, here[at], soon):
             room[at] = -LARGEST // 2  # no machine of it could hold a task, whoever goes
     where = np.searchsorted(here, guests.node)
     is_there = (soon.traits[guests.node, POOL] == pool) & ~gone
@@ -204,11 +189,11 @@ def _make_room(
             return False
         for row in range(found.shape[0]):
             if found[row]:
-                _take(guests.size[row], -1, where[row], 0, room, lent)
+                take(guests.size, row, -1, where[row], 0, room, lent)
                 stays[row] = False
     for row in range(stays.shape[0]):
         if is_there[row] and not stays[row]:
-            _take(guests.size[row], -1, guests.node[row], pool, soon.free, soon.lent)
+            take(guests.size, row, -1, guests.node[row], pool, soon.free, soon.lent)
             gone[row] = True
     return True
 
