@@ -30,23 +30,17 @@ class Claim:
 class SlowPreempt:
     """Owners start as if there were no guests; then guests make way where one could not else start.
 
-    `told.rank` is of owners' pools alone, `elsewhere` of where each kin could start at once. `now`
-    is what is free, `soon` what will be when what leaves has left; both go below zero where guests
-    are in the way of a claim, so that nobody else comes in.
+    `told.rank` is of owners' pools alone. `now` is what is free, `soon` what will be when what
+    leaves has left; both go below zero where guests are in the way of a claim, so that nobody else
+    comes in.
     """
 
-    def __init__(
-        self,
-        told: Instance,
-        elsewhere: list[list[int]],
-        leaving: list[list[int]],
-        guests: list[Guest],
-    ) -> None:
+    def __init__(self, told: Instance, leaving: list[list[int]], guests: list[Guest]) -> None:
         self.told, self.guests, self.ended = told, guests, set[int]()
         rich = replace(
             told, budget=[LARGEST] * len(told.budget), wallet=[LARGEST] * len(told.wallet)
         )
-        self.elsewhere = replace(rich, rank=elsewhere)
+        self.budget = list(told.budget)
         self.now, self.soon, alone = SlowFill(rich), SlowFill(rich), SlowFill(told)
         for node, size in enumerate(leaving):
             for room in (self.soon, alone):
@@ -78,22 +72,20 @@ class SlowPreempt:
             chosen = room._nodes_for(job, len(nodes))
             if chosen is not None:
                 self._book(job, chosen, 1)
+                self._pay(job, chosen if when == "now" else [])
                 return Claim(job, chosen, when)
         self._book(job, nodes, 1)
         return Claim(job, nodes, "taken")
 
     def _take_back(self, claim: Claim) -> bool:
-        """Start it elsewhere, or end whom it needs; False where nothing helps."""
+        """End whom it needs to; False where nothing helps."""
         self._book(claim.job, claim.nodes, -1)
-        other = SlowFill(replace(self.elsewhere, free=self.now.free, lent=self.now.lent))
-        chosen, when = other._nodes_for(claim.job, len(claim.nodes)), "now"
-        if chosen is None:
-            if not self._make_room(claim):
-                return False
-            chosen, when = self.soon._nodes_for(claim.job, len(claim.nodes)), "taken"
-            assert chosen is not None
+        if not self._make_room(claim):
+            return False
+        chosen = self.soon._nodes_for(claim.job, len(claim.nodes))
+        assert chosen is not None
         self._book(claim.job, chosen, 1)
-        claim.nodes, claim.when = chosen, when
+        claim.nodes = chosen
         return True
 
     def _make_room(self, claim: Claim) -> bool:
@@ -231,6 +223,11 @@ class SlowPreempt:
         for node in nodes:
             self._move(self.now, node, need, -sign)
             self._move(self.soon, node, need, -sign)
+
+    def _pay(self, job: int, nodes: list[int]) -> None:
+        """What starts now is paid from its job's budget."""
+        for node in nodes:
+            self.budget[job] -= self.told.hold[self.told.kin[job]][self.told.node_pool[node]]
 
     def _move(self, room: SlowFill, node: int, size: list[int], sign: int) -> None:
         for resource, amount in enumerate(size):

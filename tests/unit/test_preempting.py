@@ -1,5 +1,6 @@
 """The kernels that take room back agree with their slow twin, and keep what they promise."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intertie.placement.fill import fill
-from intertie.placement.given import NO_TRADE, Places
+from intertie.placement.given import Places
 from intertie.placement.keeping import nothing_kept
 from intertie.placement.preempting import (
     NOW,
@@ -25,14 +26,14 @@ from tests.support.slow_preempt import Guest, SlowPreempt
 from tests.unit.test_fill import given_of, instances
 
 WORDS = {"now": NOW, "soon": SOON, "taken": TAKEN}
-Case = tuple[Instance, list[list[int]], list[list[int]], list[Guest]]
+Case = tuple[Instance, list[list[int]], list[Guest]]
 
 
 class Taken:
     """What the kernels make of a case: claims, who ends, and what is left now and soon."""
 
     def __init__(self, case: Case) -> None:
-        told, elsewhere, leaving, guests = case
+        told, leaving, guests = case
         known = given_of(told)
         resources = len(told.lent[0])
         column = [
@@ -44,15 +45,15 @@ class Taken:
         self.soon: Places = with_leaving(
             known.places, np.array(leaving, np.int64).reshape(-1, resources)
         )
-        rank = np.array(elsewhere, np.int64).reshape(known.kins.rank.shape)
         jobs, own = known.jobs, known.kins
         alone = without_guests(self.soon, self.guests)
-        ways = (known.payers, known.releases, nothing_kept(alone), known.backfill)
-        rows, nodes = fill(jobs, own, alone, *ways)
-        found = claim(rows, nodes, jobs, own, self.places, self.soon)
-        self.claims, gone = take_back(
-            found, jobs, own, own._replace(rank=rank), self.places, self.soon, self.guests
-        )
+        asked, payers, releases = deepcopy((jobs, known.payers, known.releases))
+        ways = (payers, releases, nothing_kept(alone), known.backfill)
+        rows, nodes = fill(asked, own, alone, *ways)
+        wallet = known.payers.wallet
+        found = claim(rows, nodes, jobs, own, self.places, self.soon, wallet)
+        self.claims, gone = take_back(found, jobs, own, self.places, self.soon, self.guests)
+        self.paid = (np.array(told.budget) - jobs.budget).tolist()
         self.ended = set(np.flatnonzero(gone).tolist())
 
     def tasks(self) -> list[tuple[int, int, int]]:
@@ -62,7 +63,7 @@ class Taken:
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     told = draw(instances())
-    nodes, kins, pools = len(told.free), len(told.need), len(told.lent)
+    nodes = len(told.free)
 
     def rows(count: int, size: int, least: int, most: int) -> list[list[int]]:
         row = st.lists(st.integers(least, most), min_size=size, max_size=size)
@@ -80,7 +81,7 @@ def cases(draw: st.DrawFn) -> Case:
         for g in guests
         if told.node_pool[g.node] == told.node_pool[first[g.group].node]
     ]
-    return told, rows(kins, pools, NO_TRADE, 2), rows(nodes, 3, 0, 2), guests
+    return told, rows(nodes, 3, 0, 2), guests
 
 
 @given(cases())
@@ -89,12 +90,18 @@ def test_the_kernels_take_back_what_their_slow_twin_does(case: Case) -> None:
     slow = [(each.job, node, WORDS[each.when]) for each in met for node in each.nodes]
     taken = Taken(case)
     assert (taken.tasks(), taken.ended) == (slow, ended)
+    told = case[0]
+    paid = [0] * len(told.kin)
+    for each in met:
+        for node in each.nodes if each.when == "now" else ():
+            paid[each.job] += told.hold[told.kin[each.job]][told.node_pool[node]]
+    assert taken.paid == paid
 
 
 @given(cases())
 def test_nobody_is_ended_who_could_have_stayed(case: Case) -> None:
     """Whoever ends does not fit what is left once every claim has its room."""
-    told, _, _, guests = case
+    told, _, guests = case
     taken = Taken(case)
     for row in taken.ended:
         free, lent = taken.soon.free.copy(), taken.soon.lent.copy()
@@ -107,7 +114,7 @@ def test_nobody_is_ended_who_could_have_stayed(case: Case) -> None:
 
 @given(cases())
 def test_nobody_is_ended_but_for_a_job_that_starts_so(case: Case) -> None:
-    told, _, _, guests = case
+    told, _, guests = case
     taken = Taken(case)
     pools = {told.node_pool[node] for _, node, when in taken.tasks() if when == TAKEN}
     assert {told.node_pool[guests[row].node] for row in taken.ended} <= pools
@@ -123,7 +130,7 @@ def test_nobody_is_ended_but_for_a_job_that_starts_so(case: Case) -> None:
 @given(cases())
 def test_room_that_is_being_made_is_kept_for_whom_it_is_made(case: Case) -> None:
     """What claims are to have is booked, below zero where guests hold it: nobody slips in."""
-    told, _, _, _ = case
+    told, _, _ = case
     taken = Taken(case)
     held = np.zeros_like(taken.places.free)
     for job, node, _ in taken.tasks():
@@ -137,7 +144,7 @@ def test_of_guests_alike_in_size_those_go_who_lose_least(losses: list[int], need
     told = an_instance(
         need=[[need]], free=[[0]], whole=[[8]], lent=[[0]], rank=[[0]], backfill="easy"
     )
-    taken = Taken((told, [[NO_TRADE]], [[0]], guests))
+    taken = Taken((told, [[0]], guests))
     count = need if need <= len(losses) else 0
     assert sum(losses[row] for row in taken.ended) == sum(sorted(losses)[:count])
     assert len(taken.ended) == count
@@ -150,32 +157,18 @@ def one_node(**known: Any) -> Instance:
 
 
 def test_what_leaves_already_is_waited_for_and_nobody_else_is_ended() -> None:
-    taken = Taken((one_node(), [[NO_TRADE]], [[2]], [Guest(0, [2], 0, 1)]))
+    taken = Taken((one_node(), [[2]], [Guest(0, [2], 0, 1)]))
     assert (taken.tasks(), taken.ended) == ([(0, 0, SOON)], set())
     assert taken.places.free.tolist() == [[-2]]
 
 
-def test_a_job_that_can_start_elsewhere_at_once_ends_nobody() -> None:
-    told = one_node(
-        free=[[0], [2]],
-        whole=[[2], [2]],
-        node_pool=[0, 1],
-        lent=[[0], [2]],
-        rank=[[0, NO_TRADE]],
-        hold=[[0, 0]],
-    )
-    guests = [Guest(0, [1], at, 1) for at in range(2)]
-    taken = Taken((told, [[NO_TRADE, 0]], [[0], [0]], guests))
-    assert (taken.tasks(), taken.ended) == ([(0, 1, NOW)], set())
-
-
 def test_for_a_job_that_would_not_fit_even_so_nobody_is_ended() -> None:
     told = one_node(free=[[0]], whole=[[3]], need=[[3]])
-    taken = Taken((told, [[NO_TRADE]], [[0]], [Guest(0, [2], 0, 1)]))
+    taken = Taken((told, [[0]], [Guest(0, [2], 0, 1)]))
     assert (taken.tasks(), taken.ended) == ([], set())
 
 
 def test_a_gang_of_guests_ends_as_one_and_loses_once() -> None:
     guests = [Guest(0, [1], 7, 5), Guest(0, [1], 7, 5), Guest(0, [2], 8, 6)]
-    taken = Taken((one_node(whole=[[4]]), [[NO_TRADE]], [[0]], guests))
+    taken = Taken((one_node(whole=[[4]]), [[0]], guests))
     assert taken.ended == {0, 1}

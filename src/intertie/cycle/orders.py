@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from intertie.cycle.preempting import owned
 from intertie.cycle.prices import LARGEST, Prices, prices_of
 from intertie.market.clearing import clear
 from intertie.model.parties import device_code
@@ -33,8 +34,8 @@ class Supply:
 class Orders:
     """The waiting jobs that find room somewhere, oldest first: their numbers and columns.
 
-    `kins` are theirs, `columns` and `prices` what the kernel reads of these; `projects` is what
-    `columns.project` counts by.
+    `kins` are theirs, `columns` and `prices` what the kernel reads of these, `own` the ranks of
+    owners on their own pools; `projects` is what `columns.project` counts by.
     """
 
     numbers: Ints
@@ -42,6 +43,7 @@ class Orders:
     is_aged: Mask
     kins: list[Kin]
     columns: Kins
+    own: Ints
     prices: Prices
     projects: list[int]
 
@@ -84,7 +86,9 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
     prices = prices_of(world, which.tolist(), supply.pools, policy)
     projects = sorted({kin.project for kin in kins})
     columns = _columns(world, kins, projects, supply, prices)
-    fits = has_room(columns, supply.places)[kin]
+    # An owner's job may start where only guests are in its way.
+    own = owned(world, kins, columns.rank, supply.pools)
+    fits = (has_room(columns, supply.places) | (own != NO_TRADE).any(axis=1))[kin]
     if policy.backfill == "first-fit":  # else room may be kept for who fits nowhere now
         slots, kin = slots[fits], kin[fits]
     if not fits.any():
@@ -98,6 +102,7 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
         is_aged=is_queued & (waited_ms > policy.ageing_s * MILLI),
         kins=kins,
         columns=columns,
+        own=own,
         prices=prices,
         projects=projects,
     )

@@ -6,13 +6,16 @@ from numpy.typing import NDArray
 from intertie.cycle.digests import keep_digests
 from intertie.cycle.leasing import bind
 from intertie.cycle.orders import Orders, Supply, orders_of, supply_of
+from intertie.cycle.preempting import owners_first
 from intertie.cycle.prices import LARGEST
+from intertie.cycle.reconciling import stop_one
 from intertie.cycle.running import releases_of
 from intertie.cycle.shares import project_uses
-from intertie.cycle.views import facts_of, name_of, wallet_micro
+from intertie.cycle.views import wallet_micro
 from intertie.model.policy import Policy
+from intertie.model.states import Cause
 from intertie.placement.fill import fill
-from intertie.placement.given import BACKFILLS, NO_TRADE, Payers
+from intertie.placement.given import BACKFILLS, Payers
 from intertie.placement.keeping import nothing_kept
 from intertie.world.changes import Changes
 from intertie.world.world import World
@@ -26,7 +29,9 @@ def place(world: World, inbox: list[object], policy: Policy, now: int) -> Change
     supply = supply_of(world)
     orders = orders_of(world, supply, policy, now)
     if orders is not None:
-        placed = _fill(world, orders, supply, policy, now)
+        placed, evicted = _fill(world, orders, supply, policy, now)
+        for lease in evicted:
+            stop_one(world, changes, world.leases.get(lease), Cause.RECLAIMED, now)
         bind(world, changes, orders, supply, placed, policy, now)
         keep_digests(world, changes)
     return changes
@@ -34,8 +39,8 @@ def place(world: World, inbox: list[object], policy: Policy, now: int) -> Change
 
 def _fill(
     world: World, orders: Orders, supply: Supply, policy: Policy, now: int
-) -> list[tuple[int, int]]:
-    """Return (job, node) of each task placed, by their rows.
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return (job, node) of each task placed, by their rows, and the leases that make way.
 
     Owners on their own pools; then those who waited too long, the oldest first whoever used how
     much; then everybody by share. What one fill leaves is what the next may give, and what one
@@ -43,20 +48,22 @@ def _fill(
     """
     payers, use = _payers(world, orders, policy, now)
     kins, jobs = orders.columns._replace(use=use), orders.jobs
-    jobs = jobs._replace(budget=jobs.budget.copy())
     count = jobs.tasks.copy()
+    jobs = jobs._replace(budget=jobs.budget.copy(), tasks=count)
     given = supply.places
     places = given._replace(free=given.free.copy(), lent=given.lent.copy())
     everybody, nothing = np.ones(len(count), np.bool_), np.zeros_like(use)
     by_age = payers._replace(used=np.zeros_like(payers.used))
     releases, kept = releases_of(world, supply.nodes, policy, now), nothing_kept(places)
-    placed: list[tuple[int, int]] = []
+    first = owners_first(
+        world, supply.pools, supply.nodes, orders.own, jobs, kins, places, payers, policy, now
+    )
+    placed = first.placed
     for ranks, who, whose, uses in (
-        (_owners(world, orders, supply), everybody, payers, use),
         (kins.rank, orders.is_aged, by_age, nothing),
         (kins.rank, everybody, payers, use),
     ):
-        if not who.any() or (ranks == NO_TRADE).all():
+        if not who.any():
             continue
         rows, nodes = fill(
             jobs._replace(tasks=np.where(who, count, 0)),
@@ -71,7 +78,7 @@ def _fill(
         count -= np.bincount(rows, minlength=len(count))
         if uses is nothing:
             np.add.at(payers.used, kins.project[jobs.kin[rows]], use[jobs.kin[rows]])
-    return placed
+    return placed, first.evicted
 
 
 def _payers(world: World, orders: Orders, policy: Policy, now: int) -> tuple[Payers, Ints]:
@@ -85,19 +92,3 @@ def _payers(world: World, orders: Orders, policy: Policy, now: int) -> tuple[Pay
     use = np.minimum(orders.columns.use, max(1, most // tasks))
     wallet = np.array([min(LARGEST, wallet_micro(world, p)) for p in projects], np.int64)
     return Payers(used, weight, wallet), use
-
-
-def _owners(world: World, orders: Orders, supply: Supply) -> Ints:
-    """Return the ranks of owners on their own pools alone: there they come before guests.
-
-    Only where the owner's job would rather run than anywhere else: owning a machine does not
-    send a job to it that wants to be cheap or soon elsewhere.
-    """
-    rank = orders.columns.rank
-    own = np.full_like(rank, NO_TRADE)
-    names = np.array([name_of(world, "project", kin.project) for kin in orders.kins])
-    for at, pool in enumerate(supply.pools):
-        facts = facts_of(world, pool)
-        if facts is not None and facts.terms.own_project:
-            own[(names == facts.terms.own_project) & (rank[:, at] == 0), at] = 0
-    return own

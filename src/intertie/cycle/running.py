@@ -36,14 +36,17 @@ def ends_s(world: World, slots: Ints) -> Ints:
     return found
 
 
-def releases_of(world: World, nodes: list[int], policy: Policy, now: int) -> Releases:
+def releases_of(
+    world: World, nodes: list[int], policy: Policy, now: int, among: Ints | None = None
+) -> Releases:
     """Return what each lease gives back, and in how long; who is overdue, now.
 
     `nodes` are the numbers of the nodes, in order; a lease on one that has gone gives nothing
-    back. Nothing where no policy asks for it.
+    back. Only leases `among` these slots, if told. Nothing where no policy asks for it.
     """
     leases = world.leases
-    slots = np.flatnonzero(leases.used() & (policy.backfill != "first-fit"))
+    slots = np.flatnonzero(leases.used()) if among is None else among
+    slots = slots[:0] if policy.backfill == "first-fit" else slots
     slots = holding(world, slots)
     slots = slots[np.isin(leases.column("node")[slots], nodes)]
     at = np.maximum(0, ends_s(world, slots) * MILLI - now)

@@ -2,8 +2,9 @@
 
 The kernel; its specification is `SlowPreempt` in tests/support/slow_preempt.py. An owner's jobs see
 what guests hold as free: in their own order, with their own backfill, they start as if they were
-alone. What then stands in the way of one of them is ended, no more of it than must be, and only
-where the job could not start elsewhere at once.
+alone. What then stands in the way of one of them is ended, and no more of it than must be. None is
+sent away to be somebody's guest instead: only so it is true that lending costs an owner's users no
+more than the grace.
 """
 
 from typing import NamedTuple
@@ -67,11 +68,14 @@ def without_guests(soon: Places, guests: Guests) -> Places:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def claim(rows: Ints, nodes: Ints, jobs: Jobs, own: Kins, places: Places, soon: Places) -> Claims:
+def claim(
+    rows: Ints, nodes: Ints, jobs: Jobs, own: Kins, places: Places, soon: Places, wallet: Ints
+) -> Claims:
     """Return the claims of owners' tasks, which a fill would place so if there were no guests.
 
     `own.rank` is of owners' pools alone. Room is taken from places and from `soon`, below zero
-    where guests are in the way: until they have left nobody else comes in. Nothing is paid yet.
+    where guests are in the way: until they have left nobody else comes in. What starts now is paid
+    from the job's budget and its project's wallet.
     """
     when, nobody = np.empty(rows.shape[0], np.int64), nothing_kept(places)
     at = 0
@@ -82,6 +86,7 @@ def claim(rows: Ints, nodes: Ints, jobs: Jobs, own: Kins, places: Places, soon: 
         if choose(own, k, LARGEST, 0, places, nobody, chosen) >= 0:
             when[at:last] = NOW
             _book(own, k, 1, chosen, soon)
+            _pay(own, k, rows[at], chosen, jobs, places, wallet)
         elif choose(own, k, LARGEST, 0, soon, nobody, chosen) >= 0:
             when[at:last] = SOON
             _book(own, k, 1, chosen, places)
@@ -95,18 +100,12 @@ def claim(rows: Ints, nodes: Ints, jobs: Jobs, own: Kins, places: Places, soon: 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def take_back(
-    claims: Claims,
-    jobs: Jobs,
-    own: Kins,
-    other: Kins,
-    places: Places,
-    soon: Places,
-    guests: Guests,
+    claims: Claims, jobs: Jobs, own: Kins, places: Places, soon: Places, guests: Guests
 ) -> tuple[Claims, Mask]:
-    """Return the claims, each as it will be met, and which guests are to end; axes [guest].
+    """Return the claims that are met, and which guests are to end for them; axes [guest].
 
-    One for which room must be taken back starts elsewhere instead where it can at once:
-    `other.rank` says where it may. One that does not fit even so is left out.
+    Claims that guests are in the way of take their room back, each where the least is lost for it.
+    One that does not fit even so is left out, and ends nobody.
     """
     gone = np.zeros(guests.node.shape[0], np.bool_)
     is_met, nobody = np.ones(claims.job.shape[0], np.bool_), nothing_kept(places)
@@ -118,10 +117,8 @@ def take_back(
         if claims.when[at] == TAKEN:
             _book(own, k, -1, chosen, places)
             _book(own, k, -1, chosen, soon)
-            if choose(other, k, LARGEST, 0, places, nobody, chosen) >= 0:
-                claims.when[at:last] = NOW
-                _book(own, k, 1, chosen, soon)
-            elif _make_room(own, k, last - at, places.traits[chosen[0], POOL], soon, guests, gone):
+            pool = places.traits[chosen[0], POOL]
+            if _make_room(own, k, last - at, pool, soon, guests, gone):
                 choose(own, k, LARGEST, 0, soon, nobody, chosen)
                 _book(own, k, 1, chosen, places)
             else:
@@ -129,6 +126,16 @@ def take_back(
         at = last
     _spare(soon, guests, gone)
     return Claims(claims.job[is_met], claims.node[is_met], claims.when[is_met]), gone
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _pay(
+    kins: Kins, k: int, job: int, nodes: Ints, jobs: Jobs, places: Places, wallet: Ints
+) -> None:
+    for node in nodes:
+        cost = kins.hold[k, places.traits[node, POOL]]
+        jobs.budget[job] -= cost
+        wallet[kins.project[k]] -= cost
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

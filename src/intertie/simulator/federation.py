@@ -58,8 +58,7 @@ STEPS, FADES, FADE_BITS = 1024, 11_353, 24
 class Union(NamedTuple):
     """What the clusters agreed on. Times in milliseconds.
 
-    home[job], size[job, unit]. `own` and `other` are the kins as owners at home, and as those who
-    could start elsewhere within the grace of their home; delay[kin, cluster] is for how long data
+    home[job], size[job, unit]. `own` are the kins as owners at home; delay[kin, cluster] is for how long data
     travel before a job begins. Each cluster's `grace`, its weight in the fair share, and when it
     opens to guests and shuts: at[change], cluster[change], is_open[change]. Guests save their work
     each `interval`, and never where it is 0. Use halves in `half_life`.
@@ -68,7 +67,6 @@ class Union(NamedTuple):
     home: Ints
     size: Ints
     own: Kins
-    other: Kins
     delay: Ints
     grace: Ints
     weight: Ints
@@ -130,11 +128,11 @@ def live_together(
 
     One round for all that happens at an instant. `work.run` is what is left of each to do.
     """
-    jobs, ranks = work.submit.shape[0], (kins.rank.copy(), union.other.rank.copy())
+    jobs, rank = work.submit.shape[0], kins.rank.copy()
     now = _next_instant(work, tide, union, books)
     while now < LARGEST:
         _count_use(now, union, books)
-        _open_and_shut(now, work, tide, kins, ranks, union, books, fate)
+        _open_and_shut(now, work, tide, kins, rank, union, books, fate)
         while next_end(tide, work) == now:
             _end(take_end(tide, work), now, work, tide, places, union, books, fate)
         while tide.counts[CAME] < jobs and work.submit[tide.counts[CAME]] == now:
@@ -182,7 +180,7 @@ def _open_and_shut(
     work: Work,
     tide: Tide,
     kins: Kins,
-    ranks: tuple[Ints, Ints],
+    rank: Ints,
     union: Union,
     books: Books,
     fate: Fate,
@@ -195,8 +193,7 @@ def _open_and_shut(
         for kin in range(kins.rank.shape[0]):
             if union.own.rank[kin, cluster] == NO_TRADE:
                 is_shut = books.is_shut[cluster]
-                kins.rank[kin, cluster] = NO_TRADE if is_shut else ranks[0][kin, cluster]
-                union.other.rank[kin, cluster] = NO_TRADE if is_shut else ranks[1][kin, cluster]
+                kins.rank[kin, cluster] = NO_TRADE if is_shut else rank[kin, cluster]
         if books.is_shut[cluster]:
             for job in tide.running[: tide.counts[RUNNING]].copy():
                 if work.node[job] == cluster and union.home[job] != cluster:
@@ -288,7 +285,7 @@ def _decide(
     soon = with_leaving(places, leaving)
     told = _told(waiting, work)
     found = _claims(now, work, tide, places, soon, guests, union, backfill)
-    claims, gone = take_back(found, told, union.own, union.other, places, soon, guests)
+    claims, gone = take_back(found, told, union.own, places, soon, guests)
     for row in np.flatnonzero(gone):
         _evict(guests.group[row], now, work, tide, union, fate)
     for at in range(claims.job.shape[0]):
@@ -375,7 +372,7 @@ def _claims(
         kept = nothing_kept(alone)
         own = union.own
         placed, there = fill(theirs, own, alone, payers, releases, kept, backfill, now)
-        found = claim(placed, there, theirs, own, places, soon)
+        found = claim(placed, there, theirs, own, places, soon, payers.wallet)
         for at in range(found.job.shape[0]):
             jobs[count], nodes[count] = rows[found.job[at]], found.node[at]
             when[count] = found.when[at]

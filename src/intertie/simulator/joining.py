@@ -156,7 +156,6 @@ def _union(given: Federated, kinds: Kinds) -> tuple[Union, Kins]:
     rank = clear(price, delay, np.maximum(0, limit), np.ones_like(home), may).rank
     is_home = home[:, None] == np.arange(len(told.providers))
     grace = np.array([provider.grace_s * S for provider in told.providers], np.int64)
-    soon = ~is_home & (delay <= grace[home][:, None])
     own = np.where(is_home & may, 0, NO_TRADE)
     kins = _kins(units, home, rank)
     at, cluster, is_open = _windows(told, int(given.trace.submit_ms.max()) * 2)
@@ -164,7 +163,6 @@ def _union(given: Federated, kinds: Kinds) -> tuple[Union, Kins]:
         home=given.trace.home,
         size=given.trace.units.reshape(-1, 1).copy(),
         own=kins._replace(rank=own),
-        other=kins._replace(rank=np.where(soon, rank, NO_TRADE)),
         delay=delay,
         grace=grace,
         weight=np.array(given.capacities, np.int64),
