@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intertie.cycle.orders import Orders, Supply, columns_of
+from intertie.cycle.preempting import owned
 from intertie.cycle.prices import Prices, prices_for
 from intertie.model.job import Job
 from intertie.model.policy import Policy
@@ -67,6 +68,7 @@ def with_newcomer(
         is_promised=np.insert(is_promised, at, newcomer.deadline_at > 0),
         is_aged=np.insert(is_aged, at, False),
         kins=kins,
+        own=owned(world, kins, columns.rank, supply.pools),
         columns=columns,
         prices=prices,
         projects=projects,

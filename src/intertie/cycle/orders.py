@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from intertie.cycle.preempting import owned
 from intertie.cycle.prices import LARGEST, Prices, prices_of
 from intertie.market.clearing import clear
 from intertie.model.parties import device_code
@@ -34,8 +35,8 @@ class Orders:
     """The waiting jobs that find room somewhere, in order: their numbers and columns.
 
     Those that were promised a deadline come first, the first deadline first; then the oldest.
-    `kins` are theirs, `columns` and `prices` what the kernel reads of these; `projects` is what
-    `columns.project` counts by.
+    `kins` are theirs, `columns` and `prices` what the kernel reads of these, `own` the ranks of
+    owners on their own pools; `projects` is what `columns.project` counts by.
     """
 
     numbers: Ints
@@ -44,6 +45,7 @@ class Orders:
     is_aged: Mask
     kins: list[Kin]
     columns: Kins
+    own: Ints
     prices: Prices
     projects: list[int]
 
@@ -91,10 +93,11 @@ def orders_of(
     prices = prices_of(world, which.tolist(), supply.pools, policy)
     projects = sorted({kin.project for kin in kins})
     columns = columns_of(world, kins, projects, supply, prices)
-    fits = has_room(columns, supply.places)[kin]
-    if (
-        policy.backfill == "first-fit" and not is_for_later
-    ):  # else room may be kept for who fits nowhere now
+    # An owner's job may start where only guests are in its way.
+    own = owned(world, kins, columns.rank, supply.pools)
+    fits = (has_room(columns, supply.places) | (own != NO_TRADE).any(axis=1))[kin]
+    # Else room may be kept for who fits nowhere now.
+    if policy.backfill == "first-fit" and not is_for_later:
         slots, kin = slots[fits], kin[fits]
     if not fits.any() and not is_for_later:
         return None
@@ -108,6 +111,7 @@ def orders_of(
         is_aged=is_queued & (waited_ms > policy.ageing_s * MILLI),
         kins=kins,
         columns=columns,
+        own=own,
         prices=prices,
         projects=projects,
     )

@@ -7,12 +7,15 @@ import numpy as np
 from intertie.cycle.digests import keep_digests
 from intertie.cycle.leasing import bind
 from intertie.cycle.orders import Orders, Supply, orders_of, supply_of
+from intertie.cycle.preempting import owners_first
 from intertie.cycle.prices import LARGEST
+from intertie.cycle.reconciling import stop_one
 from intertie.cycle.running import releases_of
 from intertie.cycle.scoring import score_starts
 from intertie.cycle.shares import project_uses
-from intertie.cycle.views import facts_of, name_of, wallet_micro
+from intertie.cycle.views import wallet_micro
 from intertie.model.policy import Policy
+from intertie.model.states import Cause
 from intertie.placement.fill import fill
 from intertie.placement.given import BACKFILLS, NO_TRADE, Jobs, Kept, Kins, Payers, Places, Releases
 from intertie.placement.keeping import nothing_kept
@@ -45,7 +48,22 @@ def place(world: World, inbox: list[object], policy: Policy, now: int) -> Change
     orders = orders_of(world, supply, policy, now)
     if orders is not None:
         scene = scene_of(world, orders, supply, policy, now)
-        placed = fill_all(scene, orders.is_promised, orders.is_aged)
+        first = owners_first(
+            world,
+            supply.pools,
+            supply.nodes,
+            orders.own,
+            scene.jobs,
+            scene.kins,
+            scene.places,
+            scene.payers,
+            policy,
+            now,
+        )
+        for lease in first.evicted:
+            stop_one(world, changes, world.leases.get(lease), Cause.RECLAIMED, now)
+        rest = scene._replace(own=np.full_like(orders.own, NO_TRADE))
+        placed = first.placed + fill_all(rest, orders.is_promised, orders.is_aged)
         bind(world, changes, orders, supply, placed, policy, now)
         score_starts(world, changes, orders.numbers[sorted({job for job, _ in placed})], now)
         keep_digests(world, changes)
@@ -63,7 +81,7 @@ def scene_of(world: World, orders: Orders, supply: Supply, policy: Policy, now: 
         places=places,
         payers=payers,
         by_age=payers._replace(used=np.zeros_like(payers.used)),
-        own=_owners(world, orders, supply),
+        own=orders.own,
         releases=releases_of(world, supply.nodes, policy, now),
         kept=nothing_kept(places),
         backfill=BACKFILLS.index(policy.backfill),
@@ -73,8 +91,8 @@ def scene_of(world: World, orders: Orders, supply: Supply, policy: Policy, now: 
 def fill_all(scene: Scene, is_promised: Mask, is_aged: Mask) -> list[tuple[int, int]]:
     """Return (job, node) of each task placed, by their rows; the scene is what is left.
 
-    Owners on their own pools; then those who were promised a deadline, the first deadline first;
-    then those who waited too long, the oldest first whoever used how much; then everybody by
+    Owners on their own pools (in a round of today `owners_first` has placed them, and whom guests
+    make way for); then those who were promised a deadline, the first deadline first; then those who waited too long, the oldest first whoever used how much; then everybody by
     share. What one fill leaves is what the next may give, and what one keeps for the first that
     waits the next keeps too.
     """
@@ -117,19 +135,3 @@ def _payers(world: World, orders: Orders, policy: Policy, now: int) -> tuple[Pay
     use = np.minimum(orders.columns.use, max(1, most // tasks))
     wallet = np.array([min(LARGEST, wallet_micro(world, p)) for p in projects], np.int64)
     return Payers(used, weight, wallet), use
-
-
-def _owners(world: World, orders: Orders, supply: Supply) -> Ints:
-    """Return the ranks of owners on their own pools alone: there they come before guests.
-
-    Only where the owner's job would rather run than anywhere else: owning a machine does not
-    send a job to it that wants to be cheap or soon elsewhere.
-    """
-    rank = orders.columns.rank
-    own = np.full_like(rank, NO_TRADE)
-    names = np.array([name_of(world, "project", kin.project) for kin in orders.kins])
-    for at, pool in enumerate(supply.pools):
-        facts = facts_of(world, pool)
-        if facts is not None and facts.terms.own_project:
-            own[(names == facts.terms.own_project) & (rank[:, at] == 0), at] = 0
-    return own
