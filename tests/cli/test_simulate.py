@@ -50,3 +50,25 @@ def test_what_cannot_be_replayed_is_said_with_what_to_do(
     told = call("simulate", *words)
     assert told.exit_code == exits.BAD_INPUT
     assert message in " ".join(told.output.split()).replace("│ ", "").replace(" │", "")
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "policies", "measure"),
+    [
+        ("muri-trace3-first-60.csv", [], ["srsf", "srsf-aged", "las", "fcfs"], "jct_mean_s"),
+        (
+            "itp-cluster03-with-deadlines-first-60.csv",
+            ["--capacity", "128"],
+            ["elastic", "elasticflow", "elastic-rigid", "edf", "edf-useful"],
+            "met_share",
+        ),
+    ],
+)
+def test_jobs_that_may_be_paused_or_resized_have_policies_of_their_own(
+    file: str, words: list[str], policies: list[str], measure: str, call: Call
+) -> None:
+    others = [word for name in policies[1:] for word in ("--vs", name)]
+    told = call("simulate", str(TRACES / file), "--policy", policies[0], *others, *words, "--json")
+    scores = json.loads(told.output)["traces"][0]["scores"]
+    assert list(scores) == policies
+    assert all(each[measure] > 0 for each in scores.values())
