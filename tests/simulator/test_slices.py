@@ -285,8 +285,8 @@ def test_balanced_is_fairer_than_gavel_and_ends_sooner(shockwave: SlicedTrace) -
 def test_knowing_where_a_job_is_fast_ends_jobs_sooner() -> None:
     trace = read_trace(*GAVEL)
     devices = (("v100", 1), ("p100", 1), ("k80", 1))
-    policies = policies_for(trace)
-    knowing, blind = (policies[name].run(trace, Setting(devices=devices, slice_ms=3_600_000)).measures
+    setting, policies = Setting(devices=devices, slice_ms=3_600_000), policies_for(trace)
+    knowing, blind = (policies[name].run(trace, setting).measures
                       for name in ("shortest", "shortest-blind"))  # fmt: skip
     assert knowing["jct_mean_s"] < blind["jct_mean_s"]
 
