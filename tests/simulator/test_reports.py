@@ -169,7 +169,7 @@ def test_two_runs_leave_the_same_bytes_and_a_page_that_needs_no_network(tmp_path
 
 @needs_parquet
 def test_every_job_of_every_policy_is_a_row(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
+    import pyarrow.parquet as pq  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     path = tmp_path / "jobs.parquet"
     write_jobs({"a": outcome((0, 1, 2, 1), (1, 2, 3, 4)), "b": outcome((0, 3, 4, 1))}, path)

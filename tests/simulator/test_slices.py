@@ -109,8 +109,9 @@ def test_kernel_and_slow_twin_end_every_job_at_the_same_instant(
                 picked.append((job, kind))
         return picked
 
-    ended = run_sliced(trace, ints(*devices), first_come).end_ms
-    assert ended.tolist() == slow_ends(trace, pick, 120_000)
+    learners, (_, spent) = run_sliced(trace, ints(*devices), first_come)
+    assert learners.end_ms.tolist() == slow_ends(trace, pick, 120_000)
+    assert spent[-1] == (learners.served_ms * trace.units).sum()
 
 
 jobs_of_some_kind = st.lists(

@@ -18,6 +18,7 @@ from intertie.simulator.running import Outcome, Setting
 from intertie.simulator.traces.trace import BadTrace
 
 ASKED, ANSWER, COLUMNS = "piece.json", "outcome.json", "jobs.npz"
+USE = ("use instants", "use spent")
 POLICY, BACKFILL = "policy", "backfill"  # a queue's policies are named by their backfill
 YES, NO = "yes", "no"
 
@@ -89,7 +90,9 @@ def read_outcome(folder: Path) -> Outcome:
     if "error" in told:
         raise BadTrace(told["error"])
     with np.load(folder / COLUMNS) as columns:
-        return Outcome(told["measures"], {name: columns[name] for name in columns.files})
+        jobs = {name: columns[name] for name in told["jobs"]}
+        use = tuple(columns[name] for name in USE) if told["has_use"] else None
+        return Outcome(told["measures"], jobs, use)
 
 
 def main(words: list[str]) -> int:
@@ -101,8 +104,10 @@ def main(words: list[str]) -> int:
     except (BadTrace, OSError, UnknownValue) as error:
         _answer(folder, {"error": str(error)})
         return 1
-    np.savez(folder / COLUMNS, allow_pickle=False, **outcome.jobs)
-    _answer(folder, {"measures": outcome.measures})
+    use = dict(zip(USE, outcome.use, strict=True)) if outcome.use else {}
+    np.savez(folder / COLUMNS, allow_pickle=False, **outcome.jobs, **use)
+    told = {"measures": outcome.measures, "jobs": list(outcome.jobs), "has_use": bool(use)}
+    _answer(folder, told)
     return 0
 
 

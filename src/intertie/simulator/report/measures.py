@@ -1,6 +1,5 @@
 """What a report draws of an outcome's jobs: waits, occupancy over time, slowdown by size."""
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,22 +56,23 @@ def wait_percentiles_s(outcome: Outcome) -> list[float]:
 
 
 def in_use(outcome: Outcome, until_ms: int) -> tuple[list[float], list[float]]:
-    """Return (hours, mean units in use) of BINS equal parts of the time from first submission.
-
-    A job that took turns counts by the part of its time in which it ran.
-    """
-    jobs = outcome.jobs
-    first = int(jobs["submit_ms"].min())
+    """Return (hours, mean units in use) of BINS equal parts of the time from first submission."""
+    first = int(outcome.jobs["submit_ms"].min())
     edges = np.linspace(first, max(until_ms, first + BINS), BINS + 1)
-    lasted = np.maximum(jobs["end_ms"] - jobs["start_ms"], 1)
-    weight = units_of(outcome) * (ran_ms(outcome) / lasted)
-    held = [
-        float((np.clip(np.minimum(jobs["end_ms"], after) - np.maximum(jobs["start_ms"], before),
-                       0, None) * weight).sum() / (after - before))
-        for before, after in pairwise(edges)
-    ]  # fmt: skip
+    instants, spent = outcome.use or _held(outcome)
+    held = np.diff(np.interp(edges, instants, spent)) / np.diff(edges)
     hours = ((edges[:-1] + edges[1:]) / 2 - first) / 3_600_000
-    return [float(each) for each in hours], held
+    return hours.tolist(), held.tolist()
+
+
+def _held(outcome: Outcome) -> tuple[Ints, Ints]:
+    """Return (instants, unit-milliseconds held until each) of jobs that never stop."""
+    units, jobs = units_of(outcome), outcome.jobs
+    at = np.concatenate([jobs["start_ms"], jobs["end_ms"]])
+    order = np.argsort(at, kind="stable")
+    now_held = np.cumsum(np.concatenate([units, -units])[order])
+    spent = np.concatenate([[0], np.cumsum(now_held[:-1] * np.diff(at[order]))])
+    return at[order], spent
 
 
 def by_size(outcome: Outcome) -> tuple[list[str], list[float]]:

@@ -12,6 +12,7 @@ from intertie.simulator.running import Outcome
 PAGE = "report.html"
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:860px;margin:2em auto;padding:0 1em;color:#222}
+h2{overflow-wrap:anywhere}
 table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}
 td,th{padding:.25em .7em;border-bottom:1px solid #ddd;text-align:right}
 td:first-child,th:first-child{text-align:left}small{color:#666;display:block}

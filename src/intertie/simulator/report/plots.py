@@ -16,7 +16,7 @@ class Line:
     """A named series; where `xs` are names, they stand beside each other in that order."""
 
     name: str
-    xs: Sequence[float] | Sequence[str]
+    xs: Sequence[float | str]
     ys: Sequence[float]
 
 
@@ -62,8 +62,10 @@ def _height(y: float, is_log: bool) -> float:
 
 def _grid(up: _Scale, is_log: bool) -> str:
     if is_log:
-        marks = [float(each) for each in range(floor(up.low), ceil(up.high) + 1)
-                 if up.low <= each <= up.high]  # fmt: skip
+        decades = range(floor(up.low), ceil(up.high) + 1)
+        fine = (1,) if up.high - up.low > TICKS - 3 else (1, 2, 5)
+        marks = [at + log10(each) for at in decades for each in fine]
+        marks = [mark for mark in marks if up.low <= mark <= up.high]
     else:
         marks = [up.low + (up.high - up.low) * at / TICKS for at in range(TICKS + 1)]
     return "".join(

@@ -24,8 +24,8 @@ def write_jobs(outcomes: dict[str, Outcome], path: Path) -> None:
     The columns are those of the outcomes and `policy`, in order of their names; what an outcome
     does not tell is null. The same outcomes give the same bytes.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow as pa  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     tables = []
     for label, outcome in outcomes.items():
