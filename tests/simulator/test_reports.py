@@ -73,9 +73,10 @@ def test_what_cannot_be_swept_is_said_with_what_can(name: str, value: str, messa
     ids=["queue", "turns"],
 )
 def test_a_piece_by_itself_ends_as_it_does_here_bit_by_bit(asked: Piece, tmp_path: Path) -> None:
-    pieces.write_piece(asked, tmp_path)
-    assert pieces.main([str(tmp_path)]) == 0
-    there, here = read_outcome(tmp_path), run_piece(asked)
+    folder = tmp_path / "piece"
+    pieces.write_piece(asked, folder)
+    assert pieces.main([str(folder)]) == 0
+    there, here = read_outcome(folder), run_piece(asked)
     assert there.measures == here.measures
     assert {name: column.tobytes() for name, column in there.jobs.items()} == {
         name: column.tobytes() for name, column in here.jobs.items()
@@ -83,10 +84,11 @@ def test_a_piece_by_itself_ends_as_it_does_here_bit_by_bit(asked: Piece, tmp_pat
 
 
 def test_a_piece_that_cannot_be_run_says_why_to_whoever_reads_it(tmp_path: Path) -> None:
-    pieces.write_piece(Piece(SHOCKWAVE, None, "balanced", Setting(), "balanced"), tmp_path)
-    assert pieces.main([str(tmp_path)]) == 1
+    folder = tmp_path / "piece"
+    pieces.write_piece(Piece(SHOCKWAVE, None, "balanced", Setting(), "balanced"), folder)
+    assert pieces.main([str(folder)]) == 1
     with pytest.raises(BadTrace, match="add --throughputs"):
-        read_outcome(tmp_path)
+        read_outcome(folder)
 
 
 # What is drawn

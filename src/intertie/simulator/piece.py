@@ -79,9 +79,9 @@ def _read(path: Path, throughputs: Path | None) -> Any:
 
 
 def write_piece(piece: Piece, folder: Path) -> None:
-    """Write a piece where another process finds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ASKED).write_text(json.dumps(asdict(piece), default=str))
+    """Write a piece where another process finds it, whatever folder that works in."""
+    folder.mkdir(parents=True)
+    (folder / ASKED).write_text(json.dumps(asdict(piece), default=_whole_path))
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -111,6 +111,10 @@ def main(words: list[str]) -> int:
     return 0
 
 
+def _whole_path(path: Path) -> str:
+    return str(path.resolve())
+
+
 def _answer(folder: Path, told: dict[str, Any]) -> None:
     """Write the answer at once, whole: whoever waits for the file may read it."""
     draft = folder / f"{ANSWER}.draft"
@@ -119,11 +123,18 @@ def _answer(folder: Path, told: dict[str, Any]) -> None:
 
 
 def _piece(told: dict[str, Any]) -> Piece:
-    setting = dict(told["setting"])
-    setting["devices"] = tuple((name, count) for name, count in setting["devices"])
-    throughputs = Path(told["throughputs"]) if told["throughputs"] else None
+    kinds = {each.name: str(each.type) for each in fields(Setting)}
+    setting = {name: _again(kinds[name], value) for name, value in told["setting"].items()}
+    throughputs = _again("Path", told["throughputs"])
     return Piece(Path(told["trace"]), throughputs, told["policy"], Setting(**setting),
                  told["label"])  # fmt: skip
+
+
+def _again(kind: str, value: Any) -> Any:
+    """Return what a value was before it was JSON."""
+    if isinstance(value, list):
+        return tuple(_again("", each) for each in value)
+    return Path(value) if "Path" in kind and value is not None else value
 
 
 def _label(policy: str, way: dict[str, str]) -> str:
