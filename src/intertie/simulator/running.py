@@ -34,11 +34,13 @@ class Setting:
 class Outcome:
     """A run's measures by name, the unit last, and what became of each job.
 
-    `jobs` are columns by name; axes [job], times in milliseconds.
+    `jobs` are columns by name; axes [job], times in milliseconds. Where jobs stop and go on, `use`
+    is (instants, unit-milliseconds spent until each), from the first submission on.
     """
 
     measures: dict[str, float]
     jobs: dict[str, Ints] = field(default_factory=dict)
+    use: tuple[Ints, Ints] | None = None
 
 
 @dataclass(frozen=True)
