@@ -21,7 +21,11 @@ NOUNS: tuple[type[Any], ...] = (
 )
 # The documents that each noun owns: they live and leave with its row.
 DOCUMENTS: dict[str, dict[str, type[Any]]] = {
-    "Project": {"project": parties.Named, "history": sizing.History},
+    "Project": {
+        "project": parties.Named,
+        "history": sizing.History,
+        "missed": forecast.Missed,
+    },
     "Provider": {"provider": parties.Named},
     "Pool": {"pool": parties.PoolFacts, "agent": parties.AgentKey},
     "Quote": {"quote": quote.QuoteTerms, "asked": request.Request},
