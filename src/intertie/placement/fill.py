@@ -4,11 +4,13 @@ The kernel. Its specification is `SlowFill` in tests/support/slow_fill.py: funct
 written to be read. What it reads and changes comes in `placement/given.py`'s bundles of columns.
 """
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from intertie.placement.choosing import NO_ROOM, NOT_WHOLE, TOO_DEAR, best_node, choose, suits
+from intertie.placement.compiling import anew, in_place, on_call
 from intertie.placement.given import (
     EASY,
     EASY_SJBF,
@@ -29,8 +31,13 @@ from intertie.placement.given import (
 )
 from intertie.placement.keeping import in_order, keep, nothing_kept
 
+# As typed values: what is a literal in one call is compiled apart from every other.
+NOW: Any = np.int64(0)
+NONE: Any = np.int64(0)
+ALL: Any = np.int64(LARGEST)
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+
+@anew
 def fill(
     jobs: Jobs,
     kins: Kins,
@@ -39,7 +46,6 @@ def fill(
     releases: Releases,
     kept: Kept,
     backfill: int,
-    now: int = 0,
 ) -> tuple[Ints, Ints]:
     """Return (job, node) of each task placed, in the order they were placed; axes [placed].
 
@@ -57,12 +63,13 @@ def fill(
     left, is_over = jobs.tasks.copy(), np.zeros(kins.need.shape[0], np.bool_)
     queue, head, end = _queues(jobs.kin, kins.project, payers.used.shape[0])
     line, total = Line(queue, head, end, left, is_over), jobs.tasks.sum()
-    placed = Placed(np.empty(total, np.int64), np.empty(total, np.int64))
-    count = serve(line, jobs, kins, places, payers, releases, kept, placed, backfill, now)
+    none = np.empty((3, total), np.int64)
+    placed = Placed(none[0], none[1], none[2])
+    count = serve(line, jobs, kins, places, payers, releases, kept, placed, backfill, NOW)
     return placed.job[:count], placed.node[:count]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@on_call
 def serve(
     line: Line,
     jobs: Jobs,
@@ -79,7 +86,7 @@ def serve(
 
     What is kept already is kept on. Of the line the heads and what is left are written.
     """
-    count = 0
+    count: int = NONE
     while True:
         job = _next_job(line.queue, line.head, line.end, line.left, jobs.kin, line.is_over, payers)
         if job < 0:
@@ -115,18 +122,18 @@ def serve(
         payers.used[payer] += wanted * kins.use[k]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@anew
 def has_room(kins: Kins, places: Places) -> NDArray[np.bool_]:
     """Return for each kin whether one task fits some node, whatever it costs; axes [kin]."""
     found = np.zeros(kins.need.shape[0], np.bool_)
     kept = nothing_kept(places)
     for k in range(kins.need.shape[0]):
-        node = best_node(kins, k, kins.rank[k], LARGEST, 0, places, kept)
+        node = best_node(kins, k, kins.rank[k], ALL, NOW, places, kept)
         found[k] = node >= 0
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@anew
 def waits(need: Ints, wants: Ints, places: Places) -> Ints:
     """Return how long a task of each kin waits at each pool's site at least; axes [kin, pool].
 
@@ -158,7 +165,7 @@ def warm() -> None:
     waits(one, none, places)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@anew
 def _queues(kin: Ints, project: Ints, projects: int) -> tuple[Ints, Ints, Ints]:
     """Return the jobs by project, in order, and where each project's queue begins and ends."""
     end = np.zeros(projects, np.int64)
@@ -173,7 +180,7 @@ def _queues(kin: Ints, project: Ints, projects: int) -> tuple[Ints, Ints, Ints]:
     return queue, at, end
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@anew
 def _put_shortest_first(queue: Ints, head: Ints, end: Ints, length: Ints) -> None:
     """Order what is left of each project's queue by length; of two alike the earlier."""
     for owner in range(end.shape[0]):
@@ -182,7 +189,7 @@ def _put_shortest_first(queue: Ints, head: Ints, end: Ints, length: Ints) -> Non
             queue[head[owner] + at] = rest[row]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _next_job(
     queue: Ints,
     head: Ints,

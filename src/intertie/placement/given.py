@@ -106,7 +106,11 @@ class Line(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """The rows of jobs whose tasks were placed and the nodes that took them; axes [task]."""
+    """The rows of jobs whose tasks were placed and the nodes that took them; axes [task].
+
+    `by_end` is where they are put by their ends.
+    """
 
     job: Ints
     node: Ints
+    by_end: Ints
