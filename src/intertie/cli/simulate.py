@@ -33,6 +33,9 @@ def simulate(
     order: Annotated[str, typer.Option("--order", help="cli.option.order", metavar="NAME")] = "",
     by_instant: Annotated[bool, typer.Option("--by-instant", help="cli.option.by_instant")] = False,
     seed: Annotated[int, typer.Option("--seed", help="cli.option.seed")] = 0,
+    nodes: Annotated[
+        Path | None, typer.Option("--nodes", help="cli.option.nodes", metavar="FILE")
+    ] = None,
 ) -> None:
     """Replay traces on a virtual clock through the place step's own kernels."""
     from intertie.client import BadInput
@@ -43,7 +46,7 @@ def simulate(
 
     _one_of(lengths, LENGTHS, "--lengths")
     _one_of(order, ("", *ORDERS), "--order")
-    setting = Setting(capacity or 0, lengths, not by_instant, seed, order=order)
+    setting = Setting(capacity or 0, lengths, not by_instant, seed, order=order, nodes=nodes)
     found: dict[str, dict[str, Outcome]] = {}
     try:
         for path in traces:
