@@ -16,6 +16,7 @@ needs_parquet = pytest.mark.skipif(not can_write(), reason="pyarrow: install int
 TRACES = Path(__file__).parents[1] / "simulator" / "traces"
 SHOCKWAVE = TRACES / "shockwave-first-30.trace"
 SPEEDS = TRACES / "shockwave-throughputs.json"
+PODS, NODES = TRACES / "openb-gpuspec10-first-200.csv", TRACES / "openb-nodes.csv"
 KTH, ITP = TRACES / "kth-sp2-first-400.swf", TRACES / "itp-cluster03-first-60.csv"
 
 
@@ -37,6 +38,14 @@ def test_machines_get_every_measure_with_its_unit(call: Call) -> None:
     assert easy["ave_bsld"] < fcfs["ave_bsld"]
 
 
+def test_shared_devices_are_placed_on_the_nodes_of_a_table(call: Call) -> None:
+    words = (str(PODS), "--nodes", str(NODES), "--policy", "least-stranded", "--vs", "fgd")
+    told = call("simulate", *words, "--seed", "42", "--json")
+    scores = json.loads(told.output)["traces"][0]["scores"]
+    assert scores["fgd"]["tasks"] == scores["least-stranded"]["tasks"] > 100
+    assert 0 < scores["fgd"]["held_share"] <= 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -44,6 +53,7 @@ def test_machines_get_every_measure_with_its_unit(call: Call) -> None:
         ([str(KTH), "--vs", "best"], "'best' is none of"),
         ([str(KTH), "--lengths", "guessed"], "'guessed' is none of stated, predicted, true"),
         (["nowhere.swf"], "No such file"),
+        ([str(PODS), "--policy", "fgd"], "add --nodes FILE"),
         ([str(ITP)], "add --capacity"),
         ([str(ITP), "--capacity", "8"], "a job asks for 64 units of 8: give at least 64"),
         ([str(KTH.parent / "README.md")], ".swf, .csv and .trace are"),
@@ -77,6 +87,8 @@ def test_jobs_that_may_be_paused_or_resized_have_policies_of_their_own(
     scores = json.loads(told.output)["traces"][0]["scores"]
     assert list(scores) == policies
     assert all(each[measure] > 0 for each in scores.values())
+
+
 @needs_parquet
 def test_a_sweep_in_processes_leaves_a_report_of_every_combination(
     call: Call, tmp_path: Path

@@ -59,6 +59,9 @@ def simulate(
     sweep: Sweeps = None,
     out: Folder = None,
     ray: Ray = None,
+    nodes: Annotated[
+        Path | None, typer.Option("--nodes", help="cli.option.nodes", metavar="FILE")
+    ] = None,
 ) -> None:
     """Replay traces on a virtual clock through the place step's own kernels."""
     from intertie.placement.ordering import ORDERS
@@ -74,6 +77,7 @@ def simulate(
         is_by_event=not by_instant,
         seed=seed,
         order=order,
+        nodes=nodes,
         devices=_counts(devices or []),
         slice_ms=slice_s * 1000 if slice_s else SLICE_MS,
     )
