@@ -13,6 +13,7 @@ from intertie.model.lease import Lease
 from intertie.model.offer import Offer
 from intertie.model.parties import Pool, Project
 from intertie.model.request import Request
+from intertie.model.shares import Cohort, Quotas
 from intertie.model.states import Outcome, PoolState
 from intertie.model.units import MICRO
 from intertie.store import reading, tables
@@ -57,7 +58,22 @@ def read_past(connection: Connection, since: int, until: int) -> dict[str, Any]:
         "pools": _pools(connection, since),
         "jobs": told,
         "left_out": dict(left_out),
+        "shares": _shares(connection),
     }
+
+
+def _shares(connection: Connection) -> list[dict[str, Any]]:
+    """Return the cohorts, and the projects that stand in one or have a quota or a floor."""
+    found = []
+    for noun, kind, document in ((Cohort, "cohort", "cohort_quota"), (Project, "project", "quota")):
+        quotas = reading.documents(connection, document)
+        for row in reading.rows(connection, noun):
+            parent = row.parent if isinstance(row, Cohort) else row.cohort
+            limits = quotas.get(row.id, Quotas()).limits
+            if kind == "cohort" or parent or row.floor_ppm or limits:
+                told = {"kind": kind, "id": row.id, "parent": parent, "weight": row.weight}
+                found.append(told | {"floor_ppm": row.floor_ppm, "limits": limits})
+    return found
 
 
 def _job(job: Job, request: Request, attempts: list[list[Lease]]) -> dict[str, Any]:
