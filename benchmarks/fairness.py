@@ -3,10 +3,12 @@
 *Six people, four cards* (US1): everybody always has work waiting, in jobs of lengths of their own;
 the first asks for all of it at once. Made from a seed; no trace is needed for it.
 
-*Labs beside a large group* (the trace `itp-labs`, by its seed): two days of ITP's cluster 2 as
-the large group and, as three labs, two days each of clusters 1, 5 and 10, of jobs of at most 8
-devices. The seed picks the days. The network has as many devices as all of them want on average, so that it
-is never enough. The group's weight is 20, a lab's is 1; a floor is a twentieth of the network.
+*Labs beside a large group* (the trace `itp-labs`, by its seed): the two days of ITP's cluster 2 in
+which most is asked for as the large group; and, as three labs, jobs of at most 8 devices of two
+days of clusters 4, 7 and 8, drawn until each lab asks for a twentieth of what the group does. The
+seed picks days and jobs. The network has as many devices as all of them want on average, so that
+for most of the time it is not enough. The group's weight is 20, a lab's is 1, a floor is a
+twentieth of the network.
 
 All of it goes through the whole river on a virtual clock, true lengths, first-fit.
 """
@@ -36,9 +38,9 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 SPAN_MS = 2 * DAY_MS
 PEOPLE, CARDS, AIM = 6, 4, 1.25
-LARGE, LABS = 2, (1, 5, 10)
-LAB_UNITS_MAX, FLOOR_PPM, LARGE_WEIGHT = 8, 50_000, 20
-SEEDS = (1, 2)
+LARGE, LABS = 2, (4, 7, 8)
+LAB_UNITS_MAX, LAB_JOBS, FLOOR_PPM, LARGE_WEIGHT = 8, 100, 50_000, 20
+SEEDS = (1, 2, 3)
 # Submission in seconds, project, run time in seconds, devices.
 Asked = tuple[int, int, int, int]
 
@@ -83,12 +85,18 @@ def card_hours(policy: Policy, seed: int) -> list[float]:
 def days_of_labs(folder: Path, seed: int) -> tuple[list[Asked], int]:
     """Return the trace `itp-labs` of a seed, and how many devices all of it wants on average."""
     rng, every = np.random.default_rng(seed), clusters(folder, 1)
-    told: list[Asked] = []
-    for project, number in enumerate((LARGE, *LABS), start=1):
-        trace, most = every[number - 1][0], LAB_UNITS_MAX if number in LABS else 64
-        told += _some_days(trace, project, int(rng.integers(0, 14)), most)
-    wanted = sum(run_s * units for _, _, run_s, units in told)
-    return sorted(told), max(64, -(-wanted * 1000 // SPAN_MS))
+    spans = _spans(every[LARGE - 1][0], 1)
+    told = max(spans, key=_device_s)
+    most = _device_s(told) // 20
+    for project, number in enumerate(LABS, start=2):
+        spans = [span for span in _spans(every[number - 1][0], project) if len(span) >= LAB_JOBS]
+        span = spans[int(rng.integers(len(spans)))]
+        small = [each for each in span if each[3] <= LAB_UNITS_MAX]
+        drawn = [small[at] for at in rng.permutation(len(small))]
+        sums = np.cumsum([run_s * units for _, _, run_s, units in drawn])
+        told = told + drawn[: int(np.searchsorted(sums, most)) + 1]
+    widest = max(units for *_, units in told)
+    return sorted(told), max(widest, -(-_device_s(told) * 1000 // SPAN_MS))
 
 
 def labs(folder: Path, seed: int, share_by: str, has_floors: bool) -> Row:
@@ -140,15 +148,19 @@ def _job(number: int, at_s: int, project: int, run_s: int, units: int) -> PastJo
     return PastJob(number, project, request, BEGAN + at_s * 1000, (run_s * 1000,))
 
 
-def _some_days(trace: Trace, project: int, span: int, units_max: int) -> list[Asked]:
-    began = int(trace.submit_ms.min()) + span * SPAN_MS
-    which = (trace.submit_ms >= began) & (trace.submit_ms < began + SPAN_MS)
-    which &= trace.units <= units_max
-    columns = (trace.submit_ms[which] - began, trace.run_ms[which], trace.units[which])
-    return [
-        (submit // 1000, project, max(1, run // 1000), units)
-        for submit, run, units in zip(*(each.tolist() for each in columns), strict=True)
-    ]
+def _spans(trace: Trace, project: int) -> list[list[Asked]]:
+    """Return the jobs of each two days of a trace, as a project asks for them."""
+    at = trace.submit_ms - trace.submit_ms.min()
+    found: list[list[Asked]] = [[] for _ in range(int(at.max()) // SPAN_MS + 1)]
+    columns = (at.tolist(), trace.run_ms.tolist(), trace.units.tolist())
+    for submit, run_ms, units in zip(*columns, strict=True):
+        asked = (submit % SPAN_MS // 1000, project, max(1, run_ms // 1000), units)
+        found[submit // SPAN_MS].append(asked)
+    return found
+
+
+def _device_s(told: list[Asked]) -> int:
+    return sum(run_s * units for _, _, run_s, units in told)
 
 
 def measure(folder: Path) -> list[Row]:
