@@ -18,7 +18,6 @@ from intertie.placement.given import (
     Ints,
     Jobs,
     Kins,
-    Payers,
     Places,
     Releases,
 )
@@ -32,6 +31,7 @@ from intertie.placement.pausing import (
     levels,
     time_to_level,
 )
+from intertie.placement.shares import flat
 from intertie.simulator.running import Outcome, Setting, SimulatedPolicy
 from intertie.simulator.traces.muri import PausableTrace
 from intertie.simulator.traces.trace import BadTrace
@@ -171,7 +171,7 @@ class _Cluster:
         traits, lent = np.zeros((self.nodes, 3), np.int64), np.array([[self.capacity]])
         places = Places(whole.copy(), whole, traits, lent)
         one = np.zeros(1, np.int64)
-        payers = Payers(one.copy(), one + 1, one + LARGEST)
+        payers = flat(one.copy(), one + 1, one + LARGEST, np.arange(len(units)), len(sizes))
         releases = Releases(one[:0], one[:0], np.empty((0, 1), np.int64), one[:0])
         jobs = Jobs(kin, tasks[kin], each, each)
         rows, _ = fill(jobs, kins, places, payers, releases, nothing_kept(places), FIRST_FIT)

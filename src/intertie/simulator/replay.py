@@ -32,6 +32,7 @@ from intertie.placement.given import (
 )
 from intertie.placement.keeping import nothing_kept
 from intertie.placement.ordering import EXPANSION, ORDERS, queue_key
+from intertie.placement.shares import flat
 from intertie.planner.predicting import (
     ENDLESS_MS,
     Foresight,
@@ -189,7 +190,7 @@ def _desk_of(work: Work, kins: Kins, places: Places) -> Desk:
     return Desk(
         Jobs(work.kin, each, np.full(jobs, LARGEST), work.length),
         Line(queue, 0 * one, 0 * one, each, np.zeros(len(kins.need), np.bool_)),
-        Payers(0 * one, one, LARGEST * one),
+        flat(0 * one, one, LARGEST * one, queue, len(kins.need)),
         kins.need[work.kin],
         nothing_kept(places),
         Placed(job, node, by_end),
