@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     federation,
+    foresight,
     gates,
     predictions,
     quality,
@@ -34,6 +35,7 @@ def main(words: list[str] | None = None) -> int:
         "gates": gates,
         "federation": federation,
         "quality": quality,
+        "foresight": foresight,
         "predictions": predictions,
     }  # tables with options of their own
     if words and words[0] in own:

@@ -34,6 +34,7 @@ COMMANDS = (
     Command("jobs", jobs.jobs, "jobs"),
     Command("job", jobs.job, "jobs"),
     Command("why", jobs.why, "jobs"),
+    Command("queue", jobs.queue, "jobs"),
     Command("logs", jobs.logs, "jobs"),
     Command("cancel", jobs.cancel, "jobs"),
     Command("results", jobs.results, "jobs"),

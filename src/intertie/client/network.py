@@ -39,6 +39,7 @@ from intertie.wire.parties import (
     TopUp,
     WhoAmI,
 )
+from intertie.wire.queue import QueueView
 from intertie.wire.webhooks import CreateWebhook, WebhookPing, WebhookView
 from intertie.wire.whatifs import AskWhatIf, WhatIfView
 
@@ -222,6 +223,10 @@ class Intertie:
     def why(self, job: JobLike) -> WhyView:
         """Return why a job waits, failed or was refused, and the smallest change that helps."""
         return self._one(f"jobs/{_id(job)}/why", WhyView)
+
+    def queue(self) -> QueueView:
+        """Return who waits in which order and until about when; others' jobs have no name."""
+        return self._one("queue", QueueView)
 
     def files(self, job: JobLike) -> Iterator[FileView]:
         return self._pages(f"jobs/{_id(job)}/files", FileView, {"limit": 500})

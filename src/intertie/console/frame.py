@@ -199,7 +199,7 @@ def _header(visit: Visit) -> None:
 def _pages(role: str) -> list[tuple[str, str]]:
     pages = [("/network", "nav.network")]
     if role != "provider":
-        pages.append(("/jobs", "nav.jobs"))
+        pages += [("/jobs", "nav.jobs"), ("/queue", "nav.queue")]
     if role == "project":
         pages.append(("/submit", "nav.submit"))
     if role != "project":

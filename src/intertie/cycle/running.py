@@ -26,13 +26,27 @@ def ends_s(world: World, slots: Ints) -> Ints:
     leases, jobs = world.leases, world.jobs
     job = leases.column("job_slot")[slots]
     expected_s, limit_s = jobs.column("expected_s")[job], jobs.column("time_limit_s")[job]
-    placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]
     score = np.maximum(1, leases.column("score_millionths")[slots])
     stated_s = np.minimum(np.where(expected_s > 0, expected_s, limit_s), _WORK_S_MAX)
+    found: Ints = begun_s(world, slots) - (-stated_s * MICRO // score)
+    return found
+
+
+def begun_s(world: World, slots: Ints) -> Ints:
+    """Return at which second each lease began, or should begin; axes [slot]."""
+    leases = world.leases
+    placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]
     # What waits at its site begins when the site says so.
     starts_at = np.maximum(placed_at, leases.column("expected_start_at")[slots])
-    begun_s = np.where(started_at > 0, started_at, starts_at) // MILLI
-    found: Ints = begun_s - (-stated_s * MICRO // score)
+    found: Ints = np.where(started_at > 0, started_at, starts_at) // MILLI
+    return found
+
+
+def running_on(world: World, nodes: list[int]) -> Ints:
+    """Return the slots of the leases that hold room on these nodes, given in order of number."""
+    leases = world.leases
+    slots = holding(world, np.flatnonzero(leases.used()))
+    found: Ints = slots[np.isin(leases.column("node")[slots], nodes)]
     return found
 
 
@@ -43,9 +57,7 @@ def releases_of(world: World, nodes: list[int], policy: Policy, now: int) -> Rel
     back. Nothing where no policy asks for it.
     """
     leases = world.leases
-    slots = np.flatnonzero(leases.used() & (policy.backfill != "first-fit"))
-    slots = holding(world, slots)
-    slots = slots[np.isin(leases.column("node")[slots], nodes)]
+    slots = running_on(world, nodes if policy.backfill != "first-fit" else [])
     at = np.maximum(0, ends_s(world, slots) * MILLI - now)
     node = np.searchsorted(nodes, leases.column("node")[slots])
     size = np.stack([leases.column(name)[slots] for name in ROOM], axis=1)

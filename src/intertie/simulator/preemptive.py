@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from intertie.placement.fill import fill, nothing_kept
+from intertie.placement.fill import fill
 from intertie.placement.given import (
     FIRST_FIT,
     LARGEST,
@@ -22,6 +22,7 @@ from intertie.placement.given import (
     Places,
     Releases,
 )
+from intertie.placement.keeping import nothing_kept
 from intertie.placement.pausing import (
     LAS,
     MOST_SERVICE,
@@ -172,7 +173,7 @@ class _Cluster:
         places = Places(whole.copy(), whole, traits, lent)
         one = np.zeros(1, np.int64)
         payers = Payers(one.copy(), one + 1, one + LARGEST)
-        releases = Releases(one[:0], one[:0], np.empty((0, 1), np.int64))
+        releases = Releases(one[:0], one[:0], np.empty((0, 1), np.int64), one[:0])
         jobs = Jobs(kin, tasks[kin], each, each)
         rows, _ = fill(jobs, kins, places, payers, releases, nothing_kept(places), FIRST_FIT)
         runs[rows] = True
