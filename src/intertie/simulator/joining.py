@@ -153,7 +153,7 @@ def _union(given: Federated, kinds: Kinds) -> tuple[Union, Kins]:
     limit = np.array([-1 if most is None else _micro(most) for most in pays], np.int64)[home]
     # clear() reads 0 as no limit: who pays nothing goes where it costs nothing.
     may &= (limit[:, None] != 0) | (price == 0)
-    rank = clear(price, delay, np.maximum(0, limit), np.ones(len(home), np.bool_), may).rank
+    rank = clear(price, delay, np.maximum(0, limit), np.ones_like(home), may > 0).rank
     is_home = home[:, None] == np.arange(len(told.providers))
     grace = np.array([provider.grace_s * S for provider in told.providers], np.int64)
     own = np.where(is_home & may, 0, NO_TRADE)
