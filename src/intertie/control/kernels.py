@@ -26,6 +26,7 @@ def prepare_kernels() -> None:
 
 def warm_kernels() -> None:
     """Compile or load every kernel, so that the first round does not wait for it."""
-    from intertie.placement.fill import warm
+    from intertie.placement import fill, preempting
 
-    warm()
+    fill.warm()
+    preempting.warm()

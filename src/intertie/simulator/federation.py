@@ -58,10 +58,10 @@ STEPS, FADES, FADE_BITS = 1024, 11_353, 24
 class Union(NamedTuple):
     """What the clusters agreed on. Times in milliseconds.
 
-    home[job], size[job, unit]. `own` are the kins as owners at home; delay[kin, cluster] is for how long data
-    travel before a job begins. Each cluster's `grace`, its weight in the fair share, and when it
-    opens to guests and shuts: at[change], cluster[change], is_open[change]. Guests save their work
-    each `interval`, and never where it is 0. Use halves in `half_life`.
+    home[job], size[job, unit]. `own` are the kins as owners at home; delay[kin, cluster] is for how
+    long data travel before a job begins. Each cluster's `grace`, its weight in the fair share, and
+    when it opens to guests and shuts: at[change], cluster[change], is_open[change]. Guests save
+    their work each `interval`, and never where it is 0. Use halves in `half_life`.
     """
 
     home: Ints
