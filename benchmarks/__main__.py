@@ -5,7 +5,16 @@ import json
 import sys
 from collections.abc import Callable
 
-from benchmarks import federation, gates, quote_latency, rounds, submit_to_running
+from benchmarks import (
+    federation,
+    foresight,
+    gates,
+    predictions,
+    quality,
+    quote_latency,
+    rounds,
+    submit_to_running,
+)
 from benchmarks.engines import command as engines
 from benchmarks.load import command as load
 from benchmarks.table import Outcome
@@ -25,6 +34,9 @@ def main(words: list[str] | None = None) -> int:
         "engines": engines,
         "gates": gates,
         "federation": federation,
+        "quality": quality,
+        "foresight": foresight,
+        "predictions": predictions,
     }  # tables with options of their own
     if words and words[0] in own:
         return own[words[0]].main(words[1:])

@@ -18,6 +18,7 @@ from intertie.wire.jobs import FileView, JobView, Receipt, WhyView
 from intertie.wire.market import OfferView, QuoteView
 from intertie.wire.money import AccountView, LedgerCheck, PostingView, TransactionView
 from intertie.wire.parties import Created, WhoAmI
+from intertie.wire.queue import QueueView
 from tests.cli.conftest import Call
 from tests.client.answers import Answers, page, problem, stream
 from tests.client.samples import (
@@ -25,6 +26,7 @@ from tests.client.samples import (
     a_job,
     a_project,
     a_provider,
+    a_queue,
     a_quote,
     a_receipt,
     a_settled_job,
@@ -58,6 +60,7 @@ def a_whole_network(answers: Answers) -> Answers:
     answers.on("GET", "jobs/job-000c", settled)
     answers.on("GET", "jobs/job-000c/tasks", page(a_task(0, an_attempt(), values={"lr": "0.1"})))
     answers.on("GET", "jobs/job-000c/why", WhyView(job="job-000c", state="queued", summary="waits"))
+    answers.on("GET", "queue", a_queue())
     answers.on("GET", "jobs/job-000c/files", page(a_file()))
     answers.on("GET", "jobs/job-000c/files/0/a.json", httpx.Response(200, content=b"{}"))
     answers.on("GET", "jobs/job-000c/receipt", a_receipt())
@@ -163,6 +166,7 @@ GROUPS = {command.words.split()[0] for command in COMMANDS if " " in command.wor
     [
         (("job", "job-000c"), JobView),
         (("why", "job-000c"), WhyView),
+        (("queue",), QueueView),
         (("receipt", "job-000c"), Receipt),
         (("quote", "--", "true"), QuoteView),
         (("ledger", "check"), LedgerCheck),

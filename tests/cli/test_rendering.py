@@ -7,12 +7,13 @@ import pytest
 from rich.console import Console, RenderableType
 
 from intertie.catalogue.texts import keys, languages
-from intertie.cli.render import jobs, live, market, receipt
+from intertie.cli.render import jobs, live, market, queue, receipt
 from intertie.cli.render.base import Columns, credit_cells, refusal_text
 from intertie.wire.base import RefusalBody
 from tests.client.samples import (
     a_job,
     a_provider,
+    a_queue,
     a_quote,
     a_receipt,
     a_task,
@@ -65,6 +66,7 @@ def test_no_header_of_numbers_is_without_its_unit(lang: str) -> None:
         lambda lang: market.quote_view(a_quote(), lang),
         lambda lang: market.providers_table([a_provider(earned_micro=123_456)], lang),
         lambda lang: receipt.receipt_view(a_receipt(), lang),
+        lambda lang: queue.queue_view(a_queue(), lang),
         lambda lang: jobs.tasks_table([a_task(3, an_attempt(), resumes=1)], lang),
         lambda lang: live.live_view(a_job(task_count=8), [], 65, lang, "note"),
     ],
@@ -73,6 +75,15 @@ def test_tables_fit_a_hundred_columns_and_cut_nothing_off(view: object, lang: st
     text = drawn(view(lang))  # type: ignore[operator]
     assert "…" not in text
     assert Console(width=100).measure(text).maximum <= 100
+
+
+def test_the_queue_shows_a_range_what_would_be_sooner_and_nobody_elses_name() -> None:
+    told = " ".join(drawn(queue.queue_view(a_queue(), "en"), 200).split())
+    assert "2 job-000c digits" in told
+    assert "Ask for 6 cpus a task. It would then start at" in told
+    assert "30 min sooner." in told
+    assert "1 – (another) >" in told
+    assert "2 of 3 jobs are shown." in told
 
 
 def test_an_offer_shows_both_prices_and_what_was_not_measured() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from intertie.wire.jobs import AttemptView, JobEvent, JobView, Receipt, TaskView
 from intertie.wire.market import OfferView, QuoteView
 from intertie.wire.parties import ProjectView, ProviderView
+from intertie.wire.queue import QueueView
 
 AT = 1_795_000_000_000
 
@@ -21,6 +22,33 @@ def a_job(**known: Any) -> JobView:
         "task_count": 1,
     }
     return JobView.model_validate(given | known)
+
+
+def a_queue(**known: Any) -> QueueView:
+    """One's own job behind another's."""
+    start = {"low_at": AT + 600_000, "likely_at": AT + 1_800_000, "high_at": AT + 3_600_000}
+    wait = {"code": "wait", "values": {"about_s": 1800}}
+    fewer = {"code": "fewer_cpus", "values": {"to_milli": 6000}}
+    own = {
+        "position": 2,
+        "start": start,
+        "job": "job-000c",
+        "name": "digits",
+        "project": "lab",
+        "tasks": 3,
+        "nearest": {"code": "pool_full", "values": {"pool": "west/rack"}, "relaxation": wait},
+        "sooner": {"relaxation": fewer, "starts_at": AT, "gained_s": 1800},
+    }
+    share = {"weight": 1, "used_su": 1.25, "used_su_by_weight": 1.25}
+    tasks = {"waiting_tasks": 3, "running_tasks": 1}
+    given = {
+        "at": AT,
+        "count": 3,
+        "explained": 1,
+        "waiting": [{"position": 1, "start": {"seen_until": AT + 5_000}}, own],
+        "shares": [{"project": "lab"} | share | tasks, share | tasks],
+    }
+    return QueueView.model_validate(given | known)
 
 
 def a_settled_job(**known: Any) -> JobView:

@@ -4,7 +4,7 @@ Everything here is written again from the design, not from the rooms that it jud
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -95,8 +95,11 @@ class Watch:
         """Judge the World when no round changes anything any more at this instant."""
         assert self.network.policy.fee_ppm < 1_000_000
         for job, task in waiting(world):
-            why = fits_nowhere(world, self.network, job, task)
-            assert why, f"{job} waits although {task} fits"
+            places = open_to(world, self.network, job)
+            is_kept = places and (
+                kept_from(world, self.network, job, places) or kept_by_owners(world, job, places)
+            )
+            assert is_kept or not places, f"{job} waits although {task} fits"
 
     def end(self) -> None:
         """Judge the whole run, when everything has ended."""
@@ -206,8 +209,8 @@ def waiting(world: World) -> Iterator[tuple[Job, Task]]:
             yield job, tasks[0]
 
 
-def fits_nowhere(world: World, network: SimulatedNetwork, job: Job, task: Task) -> bool:
-    """Return whether no node has room, or nobody pays, for one more task (or the whole gang)."""
+def open_to(world: World, network: SimulatedNetwork, job: Job) -> list[Node]:
+    """Return the nodes that have room for one more task that can be paid (or the whole gang)."""
     request: Request = world.documents["request", job.id]
     places = [
         (node, price)
@@ -217,12 +220,14 @@ def fits_nowhere(world: World, network: SimulatedNetwork, job: Job, task: Task) 
         and _is_within_limit(job, request, world, node, price)
     ]
     if not job.is_gang:
-        return not any(
-            _room(world, request, [node])
-            and _is_affordable(world, network, job, _hold(world, network, job, node, price), 1)
+        return [
+            node
             for node, price in places
-        )
+            if _room(world, request, [node])
+            and _is_affordable(world, network, job, _hold(world, network, job, node, price), 1)
+        ]
     count = len(world.tasks.where(job=job.id, state=TaskState.QUEUED))
+    found: list[Node] = []
     # Whole on one pool. Whichever of its nodes the gang is given, it must be able to pay: only
     # then its waiting is a fault.
     for pool in {node.pool for node, _ in places}:
@@ -230,8 +235,90 @@ def fits_nowhere(world: World, network: SimulatedNetwork, job: Job, task: Task) 
         dearest = max(_hold(world, network, job, node, price) for node, price in here)
         has_room = _room(world, request, [node for node, _ in here]) >= count
         if has_room and _is_affordable(world, network, job, dearest, count):
+            found += [node for node, _ in here]
+    return found
+
+
+def kept_from(world: World, network: SimulatedNetwork, job: Job, places: list[Node]) -> bool:
+    """Return whether all of these are kept for somebody who fits nowhere now, and will in a while.
+
+    Then the job would still be there, and not both of them have room on the node or in its pool.
+    """
+    if network.policy.backfill == "first-fit":
+        return False
+    ends_ms = {x.id: _ends_ms(world, x, network.now) for x in world.leases.rows()}
+    finishing = {x.id for x in world.leases.rows() if x.observed >= FINISHING}
+    for head, _ in waiting(world):
+        request: Request = world.documents["request", head.id]
+        count = len(world.tasks.where(job=head.id, state=TaskState.QUEUED)) if head.is_gang else 1
+        nodes = [node for node in world.nodes.rows() if not unmet(world, request, head, node)]
+        for at in sorted(set(ends_ms.values())):
+            gone = finishing | {number for number, end in ends_ms.items() if end <= at}
+            pools = {
+                pool
+                for pool in {node.pool for node in nodes}
+                if _room(world, request, [n for n in nodes if n.pool == pool], gone) >= count
+            }
+            if not pools:
+                continue
+            if _longest_ms(world, job) > at and all(
+                node.pool in pools and not _hold_both(world, head, job, node, count, gone)
+                for node in places
+            ):
+                return True
+            break
+    return False
+
+
+def kept_by_owners(world: World, job: Job, places: list[Node]) -> bool:
+    """Return whether on all of these an owner's job comes first, for which guests leave just now.
+
+    Among an owner's own jobs room is kept at home as if there were no guests.
+    """
+    for number in {node.pool for node in places}:
+        facts: PoolFacts = world.documents["pool", number]
+        owner = world.names.get(("project", facts.terms.own_project))
+        is_awaited = any(j.project == owner and j.id != job.id for j, _ in waiting(world))
+        is_leaving = any(
+            x.observed < FINISHING
+            for x in world.leases.where(pool=number, state=LeaseState.STOPPING)
+        )
+        if not is_awaited or not (is_leaving or job.project == owner):
             return False
     return True
+
+
+def _hold_both(world: World, head: Job, job: Job, node: Node, count: int, gone: set[int]) -> bool:
+    """Return whether a node and its pool have room for a task of one and all there of the other."""
+    one, other = (world.documents["request", each.id].resources for each in (head, job))
+    may_sit = not unmet(world, world.documents["request", head.id], head, node)
+    held = [x for x in world.leases.where(pool=node.pool) if x.state in ALIVE and x.id not in gone]
+    pool = world.pools.get(node.pool)
+    for name in ("cpus_milli", "memory_bytes", "device_count"):
+        here = sum(getattr(x, name) for x in held if x.node == node.id)
+        left = getattr(node, name) - here - getattr(other, name)
+        beside = min(count, (left + getattr(other, name)) // max(1, getattr(one, name)))
+        if may_sit and left < getattr(one, name) * max(1, beside):
+            return False
+        lent = getattr(pool, f"lent_{name}") - sum(getattr(x, name) for x in held)
+        if lent < getattr(other, name) + getattr(one, name) * count:
+            return False
+    return True
+
+
+def _ends_ms(world: World, lease: Lease, now: int) -> int:
+    """In how long a lease should give back its room, by what its job says."""
+    job = world.jobs.get(lease.job)
+    work_s = -(-(job.expected_s or job.time_limit_s) * 1_000_000 // lease.score_millionths)
+    begun_at = lease.started_at or max(lease.placed_at, lease.expected_start_at)
+    return max(0, (begun_at // 1000 + work_s) * 1000 - now)
+
+
+def _longest_ms(world: World, job: Job) -> int:
+    """How long a task of a job may be expected to take, on the slowest pool."""
+    slowest = min(offer.score_millionths or 1_000_000 for offer in world.offers.rows())
+    work_s = -(-(job.expected_s or job.time_limit_s) * 1_000_000 // slowest)
+    return min(work_s, job.time_limit_s) * 1000
 
 
 def _price(world: World, job: Job, node: Node) -> Offer | None:
@@ -291,12 +378,16 @@ def _is_affordable(
     return has_budget and hold * count <= world.balances.get(wallet, 0)
 
 
-def _room(world: World, request: Request, nodes: list[Node]) -> int:
-    """Return how many tasks of this shape the free room of these nodes and their pools holds."""
+def _room(world: World, request: Request, nodes: list[Node], gone: Collection[int] = ()) -> int:
+    """Return how many tasks of this shape the free room of these nodes and their pools holds.
+
+    Without the leases that are `gone`.
+    """
     need = request.resources
     by_pool: dict[int, int] = {}
     for node in nodes:
         held = [x for x in world.leases.where(node=node.id) if x.state in ALIVE]
+        held = [x for x in held if x.id not in gone]
         room = min(
             (node.cpus_milli - sum(x.cpus_milli for x in held)) // need.cpus_milli,
             (node.memory_bytes - sum(x.memory_bytes for x in held)) // need.memory_bytes,
@@ -304,12 +395,13 @@ def _room(world: World, request: Request, nodes: list[Node]) -> int:
             _devices_for(need, node.device_count, held),
         )
         by_pool[node.pool] = by_pool.get(node.pool, 0) + max(0, room)
-    return sum(min(room, _lent_room(world, request, p)) for p, room in by_pool.items())
+    return sum(min(room, _lent_room(world, request, p, gone)) for p, room in by_pool.items())
 
 
-def _lent_room(world: World, request: Request, number: int) -> int:
+def _lent_room(world: World, request: Request, number: int, gone: Collection[int]) -> int:
     pool, need = world.pools.get(number), request.resources
     held = [x for x in world.leases.where(pool=number) if x.state in ALIVE]
+    held = [x for x in held if x.id not in gone]
     cpus = (pool.lent_cpus_milli - sum(x.cpus_milli for x in held)) // need.cpus_milli
     memory = (pool.lent_memory_bytes - sum(x.memory_bytes for x in held)) // need.memory_bytes
     return max(0, min(cpus, memory, _devices_for(need, pool.lent_device_count, held)))

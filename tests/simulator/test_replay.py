@@ -9,15 +9,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intertie.placement.given import BACKFILLS, NO_TRADE
+from intertie.placement.ordering import ORDERS
+from intertie.planner.predicting import ENDLESS_MS, PREDICTORS
 from intertie.simulator.replay import ReplayPolicy, replay, replay_together
 from intertie.simulator.scoreboard import score
 from intertie.simulator.traces.reading import read_trace
 from intertie.simulator.traces.trace import BadTrace, Trace, in_order, merged
 from tests.support.slow_fill import SlowFill, an_instance
+from tests.support.slow_foresight import SlowForesight
+from tests.support.slow_ordering import slow_key
 
 SLICES = Path(__file__).parent / "traces"
 CAPACITY = 4
 Row = tuple[int, int, int, int, int]
+
+
+class SlowLastTwo:
+    """The mean of a user's last two lengths, as its specification."""
+
+    def __init__(self) -> None:
+        self.lengths: dict[int, list[int]] = {}
+        self.centre: int | None = None
+
+    def foresee(self, user: int, units: int, limit: int) -> list[int]:
+        last = self.lengths.get(user)
+        return [min(limit, (last[0] + last[-1]) // 2) if last else limit] * 3
+
+    def learn(self, user: int, units: int, limit: int, ran: int) -> None:
+        self.lengths[user] = [*self.lengths.get(user, []), ran][-2:]
 
 
 class SlowReplay:
@@ -25,7 +44,14 @@ class SlowReplay:
 
     def __init__(self, trace: Trace, capacity: int, policy: ReplayPolicy) -> None:
         self.trace, self.capacity, self.policy = trace, capacity, policy
-        self.length = trace.run_ms if policy.is_perfect else trace.length_ms
+        self.stated = (trace.run_ms if policy.is_perfect else trace.length_ms).tolist()
+        if policy.predictor != "stated" and not trace.is_stated:
+            self.stated = [ENDLESS_MS] * len(trace)
+        self.foresight = {"history": SlowForesight, "last-two": SlowLastTwo}.get(policy.predictor)
+        self.known = self.foresight() if self.foresight else None
+        self.centre: dict[int, int | None] = {}
+        self.length: dict[int, int] = {}
+        self.reach: dict[int, int] = {}
         self.waiting: list[int] = []
         self.start: dict[int, int] = {}
         self.running: list[int] = []
@@ -35,20 +61,28 @@ class SlowReplay:
         coming = list(range(len(self.trace)))
         while coming or self.running:
             instants = [self._end(job) for job in self.running]
+            instants += [self._expected(job) for job in self.running]
             now = min([*instants, *(int(self.trace.submit_ms[job]) for job in coming[:1])])
             ended = [job for job in self.running if self._end(job) == now]
-            self.running = [
-                job for job in self.running if job not in ended or self._expected(job) != now
-            ]
+            due = [job for job in self.running if self._expected(job) == now]
+            for job in due:
+                if job in ended:
+                    self._leave(job)
+                else:
+                    ran = now - self.start[job]
+                    self.reach[job] = max(ran + 1, min(self.stated[job], 2 * ran))
+            is_told = any(job not in ended for job in due)
             events = [("come", job) for job in coming if self.trace.submit_ms[job] == now]
             events += [("end", job) for job in ended]
+            if is_told and (self.policy.is_by_event or not events):
+                self._round(now)
             while events:
                 what, job = events.pop(0)
                 if what == "come":
                     coming.remove(job)
-                    self.waiting.append(job)
+                    self._come(job)
                 elif job in self.running:
-                    self.running.remove(job)
+                    self._leave(job)
                 if self.policy.is_by_event or not events:
                     self._round(now)
         return [self.start[job] for job in range(len(self.trace))]
@@ -57,15 +91,49 @@ class SlowReplay:
         return self.start[job] + int(self.trace.run_ms[job])
 
     def _expected(self, job: int) -> int:
-        return self.start[job] + int(self.length[job])
+        return self.start[job] + self.reach[job]
+
+    def _come(self, job: int) -> None:
+        told = int(self.trace.user[job]), int(self.trace.units[job]), self.stated[job]
+        likely = high = told[2]
+        if self.known is not None:
+            _, likely, high = self.known.foresee(*told)
+            self.centre[job] = self.known.centre
+        self.length[job] = likely
+        self.reach[job] = {
+            "stated": told[2],
+            "last-two": likely,
+            "history": high if told[2] == ENDLESS_MS else told[2],
+        }[self.policy.predictor]
+        self.waiting.append(job)
+
+    def _leave(self, job: int) -> None:
+        self.running.remove(job)
+        if self.known is not None:
+            self.known.centre = self.centre[job]
+            told = int(self.trace.user[job]), int(self.trace.units[job]), self.stated[job]
+            self.known.learn(*told, int(self.trace.run_ms[job]))
+
+    def _key(self, job: int, now: int) -> int:
+        return slow_key(
+            ORDERS.index(self.policy.order),
+            submit_ms=int(self.trace.submit_ms[job]),
+            length_ms=self.length[job],
+            units=int(self.trace.units[job]),
+            deadline_ms=0,
+            priority=0,
+            now_ms=now,
+            patience_ms=self.policy.patience_s * 1000 or 2**62,
+        )
 
     def _round(self, now: int) -> None:
+        self.waiting.sort(key=lambda job: (self._key(job, now), job))
         units = self.trace.units.tolist()
         told = an_instance(
             kin=list(range(len(self.waiting))),
             tasks=[1] * len(self.waiting),
             budget=[1] * len(self.waiting),
-            length=[int(self.length[job]) for job in self.waiting],
+            length=[self.length[job] for job in self.waiting],
             need=[[units[job]] for job in self.waiting],
             rank=[[0]] * len(self.waiting),
             hold=[[0]] * len(self.waiting),
@@ -90,12 +158,20 @@ rows = st.lists(
         st.integers(1, 5),
         st.integers(0, 8),
         st.integers(1, CAPACITY),
-        st.just(0),
+        st.integers(0, 1),
     ),
     min_size=1,
     max_size=8,
 )
-policies = st.builds(ReplayPolicy, st.sampled_from(BACKFILLS), st.booleans(), st.booleans())
+policies = st.builds(
+    ReplayPolicy,
+    st.sampled_from(BACKFILLS),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(ORDERS),
+    st.sampled_from(PREDICTORS),
+    st.sampled_from([0, 1, 4]),
+)
 
 
 @given(rows, policies)
@@ -156,7 +232,7 @@ def test_a_score_is_what_its_definitions_say() -> None:
     found = score(trace, replay(trace, CAPACITY, ReplayPolicy()), CAPACITY)
     assert (found.wait_mean_s, found.jct_mean_s, found.makespan_s) == (20 / 3, 55 / 3, 30.0)
     assert found.ave_bsld == (1 + 1 + 3) / 3
-    assert found.occupancy == (2 * 20 + 2 * 5 + 4 * 10) / (4 * 30)
+    assert found.occupancy_share == (2 * 20 + 2 * 5 + 4 * 10) / (4 * 30)
 
 
 def test_a_job_goes_home_where_there_is_room_and_else_where_it_would_rather() -> None:

@@ -34,6 +34,16 @@ def test_a_cluster_of_itp_is_read_by_submission() -> None:
     assert trace.submit_ms.tolist() == sorted(trace.submit_ms.tolist())
 
 
+@pytest.mark.parametrize(("length", "run_ms"), [("2", 2_000), ("1.5", 5_400_000)])
+def test_a_sample_of_pai_with_broken_lengths_counts_hours(
+    length: str, run_ms: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "pai.csv"
+    path.write_text(f"arrival_time,length,cpus\n1,{length},3\n")
+    trace = read_trace(path)
+    assert (trace.run_ms[0], trace.units[0]) == (run_ms, 3)
+
+
 def test_merged_traces_keep_every_job_by_submission_and_every_user_apart() -> None:
     one = in_order([(5, 1, 1, 1, 7), (0, 2, 2, 2, 8)])
     both = merged([one, in_order([(3, 3, 3, 3, 7)]), in_order([])])
@@ -48,15 +58,16 @@ def test_merged_traces_keep_every_job_by_submission_and_every_user_apart() -> No
         ("a.swf", "1 2 3\n", "a.swf:1: 3 fields, not 18"),
         ("a.swf", "; empty\n", "no job in it ran"),
         ("a.swf", " ".join(["x"] * 18), "a.swf:1: .*write whole numbers"),
-        ("a.csv", "id,num_gpu\n1,2\n", "no column submission_time"),
+        ("a.csv", "id,num_gpu\n1,2\n", "its columns are id, num_gpu; known are"),
         ("a.csv", "submission_time,duration,num_gpu\n1,,2\n", "a.csv:2"),
         ("a.csv", "submission_time,duration,num_gpu\n1,0,2\n", "no job in it ran"),
+        ("a.csv", "submission_time,duration,num_gpu\n1,nan,2\n", "a.csv:2: run is nan"),
         ("a.swf", "1 5 -1 60 -1 -1 -1 -1 60 " + "-1 " * 9, "a.swf:1: units is -1"),
         ("a.swf", "1 -5 -1 60 4 -1 -1 4 60 " + "-1 " * 9, "a.swf:1: submit is -5"),
         ("a.swf", "1 5 -1 1e30 4 -1 -1 4 60 " + "-1 " * 9, "a.swf:1: run is "),
         ("a.swf", "1 5 -1 inf 4 -1 -1 4 60 " + "-1 " * 9, "a.swf:1: .*infinity"),
         ("a.csv", "submission_time,duration,num_gpu\n1,9,0\n", "a.csv:2: units is 0"),
-        ("a.txt", "", ".swf, .swf.gz and .csv are"),
+        ("a.txt", "", ".swf, .csv and .trace are"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_where_and_what(

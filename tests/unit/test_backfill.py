@@ -8,7 +8,7 @@ from intertie.model.units import GIB
 from intertie.simulator.recording import replay
 from tests.builders import ANetwork, a_node, job_of, leases_of, some_facts, some_terms
 
-EASY = Policy(backfill="easy")
+EASY = Policy()
 
 
 def a_site(policy: Policy) -> tuple[ANetwork, int]:
@@ -50,7 +50,7 @@ def test_behind_the_first_who_waits_goes_only_who_is_gone_by_then() -> None:
 
 
 def test_where_nothing_is_kept_the_long_one_goes_first_and_the_large_one_waits_for_it() -> None:
-    network, project = a_site(Policy())
+    network, project = a_site(Policy(backfill="first-fit"))
     large, long = network.job(project, **of(4, 50)), network.job(project, **of(2, 300))
     network.pass_s(110)
     assert states(network, large, long) == [JobState.QUEUED, JobState.RUNNING]

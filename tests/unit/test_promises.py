@@ -70,7 +70,8 @@ def test_a_full_pool_says_about_how_long_to_wait() -> None:
     assert refusal.code == "pool_full"
     assert refusal.relaxation is not None
     assert refusal.relaxation.code == "wait"
-    assert 0 < int(refusal.relaxation.values["about_s"]) <= 11
+    # Ten seconds of work, and the two that a start may take.
+    assert 10 <= int(refusal.relaxation.values["about_s"]) <= 13
 
 
 def test_a_short_task_asks_for_a_small_hold_and_a_long_one_is_renewed() -> None:

@@ -1,5 +1,6 @@
 """The door as one app: every route of the contract under /v1."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -19,9 +20,11 @@ from intertie.api import (
     operations,
     parties,
     problems,
+    queue,
     quotes,
     sessions,
     webhooks,
+    whatifs,
     work,
 )
 from intertie.api.door import make_door
@@ -37,6 +40,7 @@ ROUTERS = (
     network,
     quotes,
     jobs,
+    queue,
     work,
     sessions,
     books,
@@ -46,12 +50,22 @@ ROUTERS = (
     blobs,
     webhooks,
     operations,
+    whatifs,
 )
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def create_app(engine: Engine, wake: Wake, data: Path, blobs: Blobs | None = None) -> FastAPI:
-    """Return the app of one door on a network's store and data folder, or other blobs."""
+def create_app(
+    engine: Engine,
+    wake: Wake,
+    data: Path,
+    blobs: Blobs | None = None,
+    work: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """Return the app of one door on a network's store and data folder, or other blobs.
+
+    `work` is called when a what-if waits for its worker.
+    """
     with reading.snapshot(engine) as connection:
         facts, policy = reading.network_facts(connection), load_policy(connection)
     app = FastAPI(
@@ -63,7 +77,7 @@ def create_app(engine: Engine, wake: Wake, data: Path, blobs: Blobs | None = Non
         redoc_url=None,
     )
     app.state.is_draining = False
-    app.state.door = make_door(engine, wake, data, facts, policy, blobs)
+    app.state.door = make_door(engine, wake, data, facts, policy, blobs, work)
     app.add_middleware(BodyLimits)
     app.add_middleware(Overload)
     app.add_middleware(metrics.Metered)

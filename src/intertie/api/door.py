@@ -38,7 +38,8 @@ class Door:
 
     `keys` are the public keys of agents by pool: they never change. `bearers` is who holds a
     token, by the token's hash, with the instant (s, monotonic) until which that is believed.
-    `requests` are those of the jobs that were asked for lately.
+    `requests` are those of the jobs that were asked for lately. `work` wakes the process that
+    lives through what-ifs.
     """
 
     engine: Engine
@@ -56,6 +57,7 @@ class Door:
     keys: dict[int, Ed25519PublicKey] = field(default_factory=dict)
     bearers: dict[str, tuple[str, int, float]] = field(default_factory=dict)
     requests: dict[int, Request] = field(default_factory=dict)
+    work: Callable[[], None] = field(default=lambda: None)
 
     async def ask(
         self, kind: str, actor: int, body: dict[str, Any], key: str | None = None
@@ -84,6 +86,7 @@ def make_door(
     network: NetworkFacts,
     policy: Policy,
     blobs: Blobs | None = None,
+    work: Callable[[], None] = lambda: None,
 ) -> Door:
     """Return the door of a data folder; blobs are kept there too unless they are told."""
     clerk = Clerk(engine, wake)
@@ -101,6 +104,7 @@ def make_door(
         printed=Bell(),
         reading=CapacityLimiter(READING_MAX),
         moving=CapacityLimiter(MOVING_MAX),
+        work=work,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from intertie.catalogue.texts import negotiate, text
-from intertie.model.refusal import Refusal
+from intertie.model.refusal import Refusal, Relaxation
 from intertie.wire.base import PoolReason, RefusalBody, RelaxationBody
 
 
@@ -30,17 +30,17 @@ def spoken_pools(pools: Sequence[tuple[str, Refusal]], lang: str) -> list[PoolRe
 
 def spoken_refusal(refusal: Refusal, lang: str) -> RefusalBody:
     """Return a refusal with its relaxation as code, values and text."""
-    relaxation = None
-    if refusal.relaxation is not None:
-        change = refusal.relaxation
-        relaxation = RelaxationBody(
-            code=change.code,
-            values=change.values,
-            text=spoken(lang, f"relaxation.{change.code}", **change.values),
-        )
+    change = refusal.relaxation
+    relaxation = None if change is None else spoken_relaxation(change, lang)
     return RefusalBody(
         code=refusal.code,
         values=refusal.values,
         text=spoken(lang, f"refusal.{refusal.code}", **refusal.values),
         relaxation=relaxation,
     )
+
+
+def spoken_relaxation(change: Relaxation, lang: str) -> RelaxationBody:
+    """Return a change that would help as code, values and text."""
+    text_of = spoken(lang, f"relaxation.{change.code}", **change.values)
+    return RelaxationBody(code=change.code, values=change.values, text=text_of)

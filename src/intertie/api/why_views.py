@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from intertie.api.job_views import cause_of
+from intertie.api.queue_views import sooner_view, start_view
 from intertie.api.speech import spoken, spoken_refusal
 from intertie.model.ids import encode
 from intertie.model.job import Blocked, Job, Task
@@ -41,6 +42,8 @@ def why_view(connection: Connection, job: Job, answer: dict[str, Any], lang: str
             for pool, refusal in blocked.refusals
         ],
         nearest=nearest,
+        start=start_view(blocked.expected) if blocked.expected else None,
+        sooner=sooner_view(blocked.sooner, lang),
     )
 
 

@@ -52,6 +52,14 @@ def why(session: Session, job_id: JobId) -> None:
     session.show(found, lambda: why_view(found, session.lang))
 
 
+def queue(session: Session) -> None:
+    """Show who waits in which order, until about when, and what would help."""
+    from intertie.cli.render.queue import queue_view
+
+    found = session.network.queue()
+    session.show(found, lambda: queue_view(found, session.lang))
+
+
 def logs(
     session: Session,
     job_id: JobId,

@@ -19,6 +19,7 @@ from intertie.cli import (
     sessions,
     simulate,
     webhooks,
+    whatifs,
 )
 from intertie.cli.commands import Command, build, startup_language
 from intertie.cli.exits import BAD_INPUT
@@ -33,6 +34,7 @@ COMMANDS = (
     Command("jobs", jobs.jobs, "jobs"),
     Command("job", jobs.job, "jobs"),
     Command("why", jobs.why, "jobs"),
+    Command("queue", jobs.queue, "jobs"),
     Command("logs", jobs.logs, "jobs"),
     Command("cancel", jobs.cancel, "jobs"),
     Command("results", jobs.results, "jobs"),
@@ -61,6 +63,7 @@ COMMANDS = (
     Command("agent reclaim", agents.reclaim, "supply"),
     Command("agent release", agents.release, "supply"),
     Command("simulate", simulate.simulate, "operation"),
+    Command("what-if", whatifs.what_if, "operation"),
     Command("init", operating.init, "operation"),
     Command("serve", operating.serve, "operation"),
     Command("decide", operating.decide, "operation"),

@@ -45,6 +45,11 @@ class Process:
         """Return the child's exit code, or None while it runs."""
         return None if self._child is None else self._child.poll()
 
+    def wait(self) -> None:
+        """Return when the child has ended."""
+        assert self._child is not None, "start it first"
+        self._child.wait()
+
     def stop(self, timeout_s: float = 10.0) -> None:
         """Ask the child to end, and end it when it does not."""
         if self._child is None or self._child.poll() is not None:
@@ -107,7 +112,8 @@ def wait_until_ready(address: str, processes: Sequence[Process]) -> None:
 def main(words: Sequence[str]) -> int:
     """Run a role as a child process, which ends with its parent.
 
-    `serve DATA LISTENING [DATABASE]`, `decide DATA [DATABASE]` or `agent SETTINGS`.
+    `serve DATA LISTENING [DATABASE]`, `decide DATA [DATABASE]`, `what-ifs DATABASE` or
+    `agent SETTINGS`.
     """
     _end_with_parent()
     role, folder, *more = words
@@ -117,9 +123,11 @@ def main(words: Sequence[str]) -> int:
 
         return run(read_settings(Path(folder)))
     from intertie.cli.listening import Listening
-    from intertie.cli.roles import Place, decide, serve
+    from intertie.cli.roles import Place, decide, live_again, serve
 
-    if role == "serve":
+    if role == "what-ifs":
+        live_again(folder)
+    elif role == "serve":
         serve(Place.of(Path(folder), *more[1:]), Listening.parse(more[0]))
     else:
         decide(Place.of(Path(folder), *more))

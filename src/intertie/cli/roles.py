@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intertie.cli.listening import Listening
+from intertie.cli.processes import Process, python_command
+
+NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,40 @@ class Place:
         return cls(data, database or database_url(data))
 
 
+class Worker:
+    """The process that lives through what-ifs beside a door: there only while one waits."""
+
+    def __init__(self, place: Place) -> None:
+        command = python_command("intertie.cli.processes", "what-ifs", place.database)
+        self._process = Process("what-ifs", command, place.data / "log" / "what-ifs.log")
+        self._lock = threading.Lock()
+        self._is_wanted, self._is_over = False, False
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """See to it that what waits now will be lived through."""
+        with self._lock:
+            self._is_wanted = True
+            if self._thread is None and not self._is_over:
+                self._thread = threading.Thread(target=self._work, daemon=True)
+                self._thread.start()
+
+    def end(self) -> None:
+        """End the process; what it was at waits for another's."""
+        self._is_over = True
+        self._process.stop()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._is_wanted or self._is_over:
+                    self._thread = None
+                    return
+                self._is_wanted = False
+            self._process.start()
+            self._process.wait()
+
+
 def serve(place: Place, listening: Listening, log_level: str = "info") -> None:
     """Run a door, and the console on it, until the process is told to end."""
     from intertie.control.logs import configure
@@ -39,7 +76,9 @@ def serve(place: Place, listening: Listening, log_level: str = "info") -> None:
     engine = open_network(place.database)
     watch_database(engine)
     wake = Wake(place.data, "door", engine)
-    app = create_app(engine, wake, place.data, blobs_told_by(os.environ, place.data))
+    worker = Worker(place)
+    blobs = blobs_told_by(os.environ, place.data)
+    app = create_app(engine, wake, place.data, blobs, worker.wake)
     if listening.has_console:
         from intertie.catalogue.texts import languages, text
         from intertie.console.pages import mount
@@ -50,7 +89,24 @@ def serve(place: Place, listening: Listening, log_level: str = "info") -> None:
     try:
         DoorServer(app, *own).run()
     finally:
+        worker.end()
         wake.close()
+        engine.dispose()
+
+
+def live_again(database: str) -> None:
+    """Live through the what-ifs that wait, behind everybody else on this machine."""
+    os.nice(NICENESS)
+    from intertie.control.kernels import prepare_kernels
+
+    prepare_kernels()
+    from intertie.cli.whatifs import work
+    from intertie.control.bootstrap import open_network
+
+    engine = open_network(database)
+    try:
+        work(engine)
+    finally:
         engine.dispose()
 
 

@@ -102,14 +102,24 @@ class Session:
             yield
 
     @contextmanager
-    def progress(self, key: str) -> Iterator[Callable[[int, int], None]]:
-        """Show progress on stderr while something lasts; yield the function that reports it."""
+    def progress(self, key: str, is_bytes: bool = True) -> Iterator[Callable[[int, int], None]]:
+        """Show progress on stderr while something lasts; yield the function that reports it.
+
+        It is told how much of all is done: of bytes, or of things that are counted.
+        """
         if self.as_json or not self.err.is_terminal:
             yield lambda done, total: None
             return
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+        )
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(True))
+        counted = DownloadColumn(True) if is_bytes else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), counted)
         with Progress(*columns, console=self.err, transient=True) as bar:
             task = bar.add_task(self.text(key), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -39,7 +39,9 @@ from intertie.wire.parties import (
     TopUp,
     WhoAmI,
 )
+from intertie.wire.queue import QueueView
 from intertie.wire.webhooks import CreateWebhook, WebhookPing, WebhookView
+from intertie.wire.whatifs import AskWhatIf, WhatIfView
 
 M = TypeVar("M", bound=BaseModel)
 JobLike = str | JobView
@@ -222,6 +224,10 @@ class Intertie:
         """Return why a job waits, failed or was refused, and the smallest change that helps."""
         return self._one(f"jobs/{_id(job)}/why", WhyView)
 
+    def queue(self) -> QueueView:
+        """Return who waits in which order and until about when; others' jobs have no name."""
+        return self._one("queue", QueueView)
+
     def files(self, job: JobLike) -> Iterator[FileView]:
         return self._pages(f"jobs/{_id(job)}/files", FileView, {"limit": 500})
 
@@ -357,6 +363,23 @@ class Intertie:
     def operations(self) -> OperationsView:
         """Return how the network runs: leader, queues, states, money; for operators."""
         return self._one("operations", OperationsView)
+
+    def ask_what_if(
+        self, policy: Mapping[str, int | str], span_s: int, *, key: str | None = None
+    ) -> WhatIfView:
+        """Ask what the last `span_s` seconds would have been with these fields of the policy.
+
+        It returns at once; `what_if` tells how far it has come. For operators.
+        """
+        asked = AskWhatIf(policy=dict(policy), span_s=span_s)
+        return self._create("what-ifs", asked, WhatIfView, key)
+
+    def what_if(self, what_if: str) -> WhatIfView:
+        return self._one(f"what-ifs/{quoted(what_if, safe='')}", WhatIfView)
+
+    def what_ifs(self) -> Iterator[WhatIfView]:
+        """Return what was asked before, newest first."""
+        return self._pages("what-ifs", WhatIfView, {"limit": 100})
 
     def _one(self, path: str, kind: type[M]) -> M:
         return kind.model_validate(self._transport.get(path))

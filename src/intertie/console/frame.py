@@ -199,11 +199,15 @@ def _header(visit: Visit) -> None:
 def _pages(role: str) -> list[tuple[str, str]]:
     pages = [("/network", "nav.network")]
     if role != "provider":
-        pages.append(("/jobs", "nav.jobs"))
+        pages += [("/jobs", "nav.jobs"), ("/queue", "nav.queue")]
     if role == "project":
         pages.append(("/submit", "nav.submit"))
     if role != "project":
         pages.append(("/join", "nav.join"))
     if role == "operator":
-        pages += [("/operations", "nav.operations"), ("/projects", "nav.projects")]
+        pages += [
+            ("/operations", "nav.operations"),
+            ("/what-if", "nav.what_if"),
+            ("/projects", "nav.projects"),
+        ]
     return [*pages, ("/ledger", "nav.ledger")]

@@ -1,5 +1,6 @@
 """The page of one job: state, tasks, reasons, live events and logs, files and receipt."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,6 +16,7 @@ from intertie.console.frame import Frame
 from intertie.console.job_live import EventList, LogView
 from intertie.console.parts import STATE_COLOURS, bar, facts, heading, note, section
 from intertie.console.problems import relaxation_of
+from intertie.console.queue import sooner_text, start_text
 from intertie.console.quotes import show_options
 from intertie.console.reasons import show_reasons
 from intertie.console.receipts import show_receipt
@@ -175,10 +177,15 @@ def _why(frame: Frame, why: WhyView | None) -> None:
     ui.label(why.summary)
     if why.queue_position is not None:
         note(say("job.queue_position", position=why.queue_position))
+    if why.start is not None:
+        when = start_text(why.start, int(time.time() * 1000), frame.speech)
+        note(say("job.expected", when=when))
     if why.nearest is not None and why.nearest.relaxation is not None:
         with ui.element("div").classes("console-empty"):
             ui.label(say("job.nearest")).style("font-weight: 600")
             ui.label(relaxation_of(why.nearest, DASH))
+            if why.sooner is not None:
+                ui.label(sooner_text(why.sooner, int(time.time() * 1000), frame.speech))
     if why.pools:
         show_reasons(why.pools, frame.speech)
 

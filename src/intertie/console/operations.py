@@ -129,8 +129,18 @@ def _facts(found: OperationsView, speech: Speech) -> list[tuple[str, str]]:
         (say("operations.webhooks"), number_of(sum(found.webhooks.values()))),
         (say("operations.webhooks_failing"), number_of(found.webhooks.get("failing", 0))),
         (say("operations.webhooks_behind"), number_of(found.webhook_events_behind)),
+        (say("operations.expected"), _coverage(counts)),
         (say("operations.disputed"), number_of(counts.disputes if counts else None)),
     ]
+
+
+def _coverage(counts: CountsView | None) -> str:
+    """Return how many of the expected starts that were shown had the start in their range."""
+    scored = sum(counts.expected_starts.values()) if counts is not None else 0
+    if counts is None or not scored:
+        return DASH
+    share = 100 * counts.expected_starts.get("within", 0) / scored
+    return f"{number_of(share, 1)} % ({number_of(scored)})"
 
 
 def _cores(counts: CountsView | None, speech: Speech) -> str:

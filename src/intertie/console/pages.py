@@ -9,7 +9,7 @@ from nicegui import app as pages_app
 from nicegui import ui
 
 from intertie.client import IntertieError
-from intertie.console import ledger, network, operations, projects
+from intertie.console import ledger, network, operations, projects, queue, whatifs
 from intertie.console.doors import SEE_OTHER, Doors, take_problem
 from intertie.console.frame import Frame, Visit, begin_page, language_links
 from intertie.console.guard import Guard
@@ -60,10 +60,12 @@ def _add_pages(doors: Doors) -> None:
     for path, title, build in (
         ("/network", "network.title", network.build),
         ("/jobs", "jobs.title", JobList),
+        ("/queue", "queue.title", queue.build),
         ("/submit", "submit.title", SubmitPage),
         ("/ledger", "ledger.title", ledger.build),
         ("/projects", "projects.title", projects.build),
         ("/operations", "operations.title", operations.build),
+        ("/what-if", "what_if.title", whatifs.build),
     ):
         ui.page(path)(_page(doors, title, build))
     ui.page("/join")(_join_page(doors))

@@ -34,9 +34,10 @@ ACTORS = {
     "job": "project",
     "cancel": "project",
     "why": "project",
+    "queue": "project",
 }
 # Kinds of which there are thousands a second, or that change nothing.
-QUIET = frozenset({"sync", "session", "why", "quote"})
+QUIET = frozenset({"sync", "session", "why", "queue", "quote"})
 
 # What may have slipped into a text that others wrote: tokens, passwords in addresses, and the
 # values that a database or a validator repeats, among which are the environments of jobs.

@@ -67,6 +67,11 @@ STEP_SECONDS = _counter("step_seconds_total", "Time spent in each step of the ri
 ROUNDS_FAILED = _counter("rounds_failed_total", "Rounds that were not committed", "reason")
 ROUND_REFUSALS = _counter("round_refusals_total", "Rows that rounds answered with a no", "code")
 DISPUTES = _counter("disputes_total", "Attempts whose two meters differ by too much")
+EXPECTED_STARTS = _counter(
+    "expected_starts_total",
+    "Expected starts that were shown, by what came of them: within, early or late",
+    "verdict",
+)
 JOB_EVENTS = _counter("job_events_total", "What happened to jobs", "code")
 
 # What the leader sees, counted every few seconds.

@@ -40,6 +40,8 @@ SPANS = 60
 MINUTES = 60
 _MINUTE_MS = 60_000
 _DISPUTED = "disputed"
+# What became of the expected starts that were shown.
+VERDICTS = ("within", "early", "late")
 Counts = dict[str, int]
 _OF_LEADER = (
     metrics.JOBS,
@@ -68,7 +70,7 @@ class Watch:
         self._lap = self._begun = self._decided = 0.0
         self._steps: dict[str, float] = {}
         self._spans = Spans()
-        self._refusals, self._disputes = LastHour(), LastHour()
+        self._refusals, self._disputes, self._starts = LastHour(), LastHour(), LastHour()
         self._pools: set[str] = set()
         self._next_look = self._next_write = 0.0
         self._said: dict[str, Any] = {}
@@ -108,10 +110,19 @@ class Watch:
             metrics.ROUND_REFUSALS.labels(code).inc(count)
         for code, count in Counter(event.code for event in changes.events).items():
             metrics.JOB_EVENTS.labels(code).inc(count)
+        self._note_starts(now, changes)
         disputes = sum(use.is_disputed and use.is_final for use in changes.usage)
         metrics.DISPUTES.inc(disputes)
         self._disputes.note(now, [_DISPUTED] * disputes)
         tell_round(number, inbox, changes, decide_s, commit_s)
+
+    def _note_starts(self, now: int, changes: Changes) -> None:
+        """Note how right each expected start was that somebody was shown."""
+        scored = [event.values for event in changes.events if event.code == "start_scored"]
+        for verdict in VERDICTS:
+            count = sum(values[verdict] for values in scored)
+            metrics.EXPECTED_STARTS.labels(verdict).inc(count)
+            self._starts.note(now, [verdict] * count)
 
     @contextmanager
     def leading(self, term: int) -> Iterator[None]:
@@ -154,6 +165,7 @@ class Watch:
             "balances_micro": found.balances_micro,
             "refusals": self._refusals.counts(now),
             "disputes": self._disputes.counts(now).get(_DISPUTED, 0),
+            "expected_starts": self._starts.counts(now),
             "rounds": self._spans.all(now),
         }
         is_news = _without_instants(said) != _without_instants(self._said)

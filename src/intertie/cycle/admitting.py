@@ -3,6 +3,7 @@
 import numpy as np
 
 from intertie.cycle.inbox import InboxRow, request_in
+from intertie.cycle.promising import promise
 from intertie.cycle.quoting import price, rejected
 from intertie.cycle.views import history_of, name_of, wallet_micro
 from intertie.model.ids import encode
@@ -45,18 +46,24 @@ def _job(world: World, changes: Changes, row: InboxRow, policy: Policy, now: int
         return
     terms = _terms(world, request, row, policy, now)
     if isinstance(terms, Refusal):
-        _without_terms(world, changes, row, request, terms, now)
+        _without_terms(world, changes, row, request, terms, policy, now)
         return
     option = _option(terms, row.body.get("option") or "")
     refusal = option if isinstance(option, Refusal) else _too_poor(world, row.actor, option)
     if isinstance(option, Refusal) or refusal is not None:
         changes.answer(row.id, refusal)
         return
-    _create(world, changes, row, request, terms.sizing, option, now)
+    _create(world, changes, row, request, terms.sizing, option, policy, now)
 
 
 def _without_terms(
-    world: World, changes: Changes, row: InboxRow, request: Request, refusal: Refusal, now: int
+    world: World,
+    changes: Changes,
+    row: InboxRow,
+    request: Request,
+    refusal: Refusal,
+    policy: Policy,
+    now: int,
 ) -> None:
     """Refuse, unless some pool is only away for now: then the job waits for it at list prices."""
     reasons = rejected(world, request, row.actor)
@@ -65,7 +72,7 @@ def _without_terms(
     if request.quote or not may_come or isinstance(sizing, Refusal):
         changes.answer(row.id, refusal, None if request.quote else reasons)
         return
-    _create(world, changes, row, request, sizing, None, now)
+    _create(world, changes, row, request, sizing, None, policy, now)
 
 
 def _too_poor(world: World, project: int, option: Option) -> Refusal | None:
@@ -160,13 +167,49 @@ def _create(
     request: Request,
     sizing: Sizing,
     option: Option | None,
+    policy: Policy,
     now: int,
 ) -> None:
-    is_held = bool(request.after)
-    job = Job(
+    """Make the job with its tasks, unless its deadline cannot be promised."""
+    job = _job_of(row, request, sizing, option)
+    promised = option.pools if option else ()
+    locked = tuple(LockedPrice(pool.pool, pool.offer) for pool in promised)
+    contract, is_held, ends_at = Contract(sizing, locked), job.state == JobState.HELD, 0
+    if request.deadline_at and not is_held:
+        answer = promise(world, job, request, contract, policy, now)
+        if isinstance(answer, Refusal):
+            changes.answer(row.id, answer)
+            return
+        ends_at, contract = answer, changed(contract, deadline_at=request.deadline_at)
+    changes.put(job)
+    changes.document("request", job.id, request)
+    changes.document("contract", job.id, contract)
+    block = _tasks(world, job, is_held, now)
+    if job.task_count < _BLOCK_MIN:
+        changes.put(*(Task(*column) for column in block.T.tolist()))
+    else:
+        changes.blocks.append(("Task", block))
+    if request.quote:
+        accepted = world.quotes.get(request.quote)
+        state = advance(QuoteState(accepted.state), QuoteState.ACCEPTED)
+        changes.put(changed(accepted, state=state, job=job.id))
+    if is_held:
+        changes.event(job.id, "job_held", job=encode("job", request.after[0]))
+    else:
+        changes.event(job.id, "job_queued")
+    if ends_at:
+        at = request.deadline_at
+        changes.event(job.id, "deadline_promised", deadline_at=at, finish_at=ends_at)
+    elif request.deadline_at:
+        changes.event(job.id, "deadline_not_promised", deadline_at=request.deadline_at)
+    changes.answer(row.id, job=job.id)
+
+
+def _job_of(row: InboxRow, request: Request, sizing: Sizing, option: Option | None) -> Job:
+    return Job(
         id=row.id,
         project=row.actor,
-        state=JobState.HELD if is_held else JobState.QUEUED,
+        state=JobState.HELD if request.after else JobState.QUEUED,
         outcome=Outcome.NONE,
         kind=KINDS.index(request.kind),
         submitted_at=row.at,
@@ -184,25 +227,6 @@ def _create(
         is_soonest=int(request.prefer == "soonest"),
         is_cancelled=0,
     )
-    changes.put(job)
-    changes.document("request", job.id, request)
-    promised = option.pools if option else ()
-    locked = tuple(LockedPrice(pool.pool, pool.offer) for pool in promised)
-    changes.document("contract", job.id, Contract(sizing, locked))
-    block = _tasks(world, job, is_held, now)
-    if job.task_count < _BLOCK_MIN:
-        changes.put(*(Task(*column) for column in block.T.tolist()))
-    else:
-        changes.blocks.append(("Task", block))
-    if request.quote:
-        accepted = world.quotes.get(request.quote)
-        state = advance(QuoteState(accepted.state), QuoteState.ACCEPTED)
-        changes.put(changed(accepted, state=state, job=job.id))
-    if is_held:
-        changes.event(job.id, "job_held", job=encode("job", request.after[0]))
-    else:
-        changes.event(job.id, "job_queued")
-    changes.answer(row.id, job=job.id)
 
 
 def _limit_micro(request: Request, option: Option | None) -> int:

@@ -22,6 +22,7 @@ KINDS = (
     "job",
     "cancel",
     "why",
+    "queue",
 )
 
 

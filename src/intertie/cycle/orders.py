@@ -32,14 +32,16 @@ class Supply:
 
 @dataclass(frozen=True)
 class Orders:
-    """The waiting jobs that find room somewhere, oldest first: their numbers and columns.
+    """The waiting jobs that find room somewhere, in order: their numbers and columns.
 
+    Those that were promised a deadline come first, the first deadline first; then the oldest.
     `kins` are theirs, `columns` and `prices` what the kernel reads of these, `own` the ranks of
     owners on their own pools; `projects` is what `columns.project` counts by.
     """
 
     numbers: Ints
     jobs: Jobs
+    is_promised: Mask
     is_aged: Mask
     kins: list[Kin]
     columns: Kins
@@ -72,8 +74,13 @@ def supply_of(world: World) -> Supply:
     return Supply(numbers, here, Places(free, whole, traits, lent))
 
 
-def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders | None:
-    """Return the orders of this round, or None if nothing that waits fits anywhere."""
+def orders_of(
+    world: World, supply: Supply, policy: Policy, now: int, is_for_later: bool = False
+) -> Orders | None:
+    """Return the orders of this round, or None if nothing that waits fits anywhere.
+
+    With `is_for_later` also who fits nowhere now: all that waits, as long as anything does.
+    """
     slots = _waiting(world)
     numbers = world.jobs.column("kin")[slots]
     which = np.flatnonzero(np.bincount(numbers))
@@ -85,13 +92,14 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
     kin = row_of[numbers]
     prices = prices_of(world, which.tolist(), supply.pools, policy)
     projects = sorted({kin.project for kin in kins})
-    columns = _columns(world, kins, projects, supply, prices)
+    columns = columns_of(world, kins, projects, supply, prices)
     # An owner's job may start where only guests are in its way.
     own = owned(world, kins, columns.rank, supply.pools)
     fits = (has_room(columns, supply.places) | (own != NO_TRADE).any(axis=1))[kin]
-    if policy.backfill == "first-fit":  # else room may be kept for who fits nowhere now
+    # Else room may be kept for who fits nowhere now.
+    if policy.backfill == "first-fit" and not is_for_later:
         slots, kin = slots[fits], kin[fits]
-    if not fits.any():
+    if not fits.any() and not is_for_later:
         return None
     slots, kin = _in_order(world, slots, kin)
     waited_ms = now - world.jobs.column("submitted_at")[slots]
@@ -99,6 +107,7 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
     return Orders(
         numbers=world.jobs.column("id")[slots],
         jobs=_jobs(world, slots, kin, prices, columns),
+        is_promised=world.jobs.column("deadline_at")[slots] > 0,
         is_aged=is_queued & (waited_ms > policy.ageing_s * MILLI),
         kins=kins,
         columns=columns,
@@ -108,9 +117,10 @@ def orders_of(world: World, supply: Supply, policy: Policy, now: int) -> Orders 
     )
 
 
-def _columns(
+def columns_of(
     world: World, kins: list[Kin], projects: list[int], supply: Supply, prices: Prices
 ) -> Kins:
+    """Return what the kernel reads of these kins at these prices, both in one order."""
     need = np.array([[getattr(k.request.resources, name) for name in ROOM] for k in kins], np.int64)
     wants = np.array([device_code(k.request.resources.device_class) for k in kins], np.int64)
     rank = _rank(world, kins, need, wants, supply, prices)
@@ -169,8 +179,12 @@ def _rank(
 
 
 def _in_order(world: World, slots: Ints, kin: Ints) -> tuple[Ints, Ints]:
-    """Oldest first within a project: the fill takes projects by their use, jobs in this order."""
-    order = np.argsort(world.jobs.column("id")[slots])
-    by_age = np.argsort(world.jobs.column("submitted_at")[slots[order]], kind="stable")
-    order = order[by_age]
+    """Who was promised a deadline by it, then the oldest first.
+
+    The fill takes projects by their use, and the jobs of each in this order.
+    """
+    number, at, due = (
+        world.jobs.column(name)[slots] for name in ("id", "submitted_at", "deadline_at")
+    )
+    order = np.lexsort((number, at, np.where(due > 0, due, LARGEST)))
     return slots[order], kin[order]

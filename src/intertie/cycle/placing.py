@@ -1,7 +1,8 @@
 """Clear and place: who gets what, at what price; owners first, then the aged, then by share."""
 
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
 
 from intertie.cycle.digests import keep_digests
 from intertie.cycle.leasing import bind
@@ -10,17 +11,34 @@ from intertie.cycle.preempting import owners_first
 from intertie.cycle.prices import LARGEST
 from intertie.cycle.reconciling import stop_one
 from intertie.cycle.running import releases_of
+from intertie.cycle.scoring import score_starts
 from intertie.cycle.shares import project_uses
 from intertie.cycle.views import wallet_micro
 from intertie.model.policy import Policy
 from intertie.model.states import Cause
 from intertie.placement.fill import fill
-from intertie.placement.given import BACKFILLS, Payers
+from intertie.placement.given import BACKFILLS, NO_TRADE, Jobs, Kept, Kins, Payers, Places, Releases
 from intertie.placement.keeping import nothing_kept
 from intertie.world.changes import Changes
+from intertie.world.table import Ints, Mask
 from intertie.world.world import World
 
-Ints = NDArray[np.int64]
+
+class Scene(NamedTuple):
+    """What the fills of one round are given, and change: the bundles of `placement.given`.
+
+    `own` are the ranks of owners on their own pools, `by_age` the payers as if nobody had used any.
+    """
+
+    jobs: Jobs
+    kins: Kins
+    places: Places
+    payers: Payers
+    by_age: Payers
+    own: Ints
+    releases: Releases
+    kept: Kept
+    backfill: int
 
 
 def place(world: World, inbox: list[object], policy: Policy, now: int) -> Changes:
@@ -29,56 +47,85 @@ def place(world: World, inbox: list[object], policy: Policy, now: int) -> Change
     supply = supply_of(world)
     orders = orders_of(world, supply, policy, now)
     if orders is not None:
-        placed, evicted = _fill(world, orders, supply, policy, now)
-        for lease in evicted:
+        scene = scene_of(world, orders, supply, policy, now)
+        first = owners_first(
+            world,
+            supply.pools,
+            supply.nodes,
+            orders.own,
+            scene.jobs,
+            scene.kins,
+            scene.places,
+            scene.payers,
+            policy,
+            now,
+        )
+        for lease in first.evicted:
             stop_one(world, changes, world.leases.get(lease), Cause.RECLAIMED, now)
+        # At home owners start as they would alone, or not yet: not as somebody's guests.
+        is_home = orders.own != NO_TRADE
+        away = scene.kins._replace(rank=np.where(is_home, NO_TRADE, scene.kins.rank))
+        rest = scene._replace(own=np.full_like(orders.own, NO_TRADE), kins=away)
+        placed = first.placed + fill_all(rest, orders.is_promised, orders.is_aged)
         bind(world, changes, orders, supply, placed, policy, now)
+        score_starts(world, changes, orders.numbers[sorted({job for job, _ in placed})], now)
         keep_digests(world, changes)
     return changes
 
 
-def _fill(
-    world: World, orders: Orders, supply: Supply, policy: Policy, now: int
-) -> tuple[list[tuple[int, int]], list[int]]:
-    """Return (job, node) of each task placed, by their rows, and the leases that make way.
-
-    Owners on their own pools; then those who waited too long, the oldest first whoever used how
-    much; then everybody by share. What one fill leaves is what the next may give, and what one
-    keeps for the first that waits the next keeps too.
-    """
+def scene_of(world: World, orders: Orders, supply: Supply, policy: Policy, now: int) -> Scene:
+    """Return the round as the kernel is given it; nothing of the World or the orders changes."""
     payers, use = _payers(world, orders, policy, now)
-    kins, jobs = orders.columns._replace(use=use), orders.jobs
-    count = jobs.tasks.copy()
-    jobs = jobs._replace(budget=jobs.budget.copy(), tasks=count)
     given = supply.places
     places = given._replace(free=given.free.copy(), lent=given.lent.copy())
-    everybody, nothing = np.ones(len(count), np.bool_), np.zeros_like(use)
-    by_age = payers._replace(used=np.zeros_like(payers.used))
-    releases, kept = releases_of(world, supply.nodes, policy, now), nothing_kept(places)
-    first = owners_first(
-        world, supply.pools, supply.nodes, orders.own, jobs, kins, places, payers, policy, now
+    return Scene(
+        jobs=orders.jobs._replace(budget=orders.jobs.budget.copy(), tasks=orders.jobs.tasks.copy()),
+        kins=orders.columns._replace(use=use),
+        places=places,
+        payers=payers,
+        by_age=payers._replace(used=np.zeros_like(payers.used)),
+        own=orders.own,
+        releases=releases_of(world, supply.nodes, policy, now),
+        kept=nothing_kept(places),
+        backfill=BACKFILLS.index(policy.backfill),
     )
-    placed = first.placed
+
+
+def fill_all(scene: Scene, is_promised: Mask, is_aged: Mask) -> list[tuple[int, int]]:
+    """Return (job, node) of each task placed, by their rows; the scene is what is left.
+
+    Owners on their own pools (in a round of today `owners_first` has placed them, and whom guests
+    make way for); then those who were promised a deadline, the first deadline first; then those
+    who waited too long, the oldest first whoever used how much; then everybody by share. What one
+    fill leaves is what the next may give, and what one keeps for the first that waits the next
+    keeps too.
+    """
+    jobs, kins, payers = scene.jobs, scene.kins, scene.payers
+    count, nothing = jobs.tasks, np.zeros_like(kins.use)
+    everybody = np.ones(len(count), np.bool_)
+    placed: list[tuple[int, int]] = []
     for ranks, who, whose, uses in (
-        (kins.rank, orders.is_aged, by_age, nothing),
-        (kins.rank, everybody, payers, use),
+        (scene.own, everybody, payers, kins.use),
+        (kins.rank, is_promised, scene.by_age, nothing),
+        (kins.rank, is_aged, scene.by_age, nothing),
+        (kins.rank, everybody, payers, kins.use),
     ):
-        if not who.any():
+        if not who.any() or (ranks == NO_TRADE).all():
             continue
         rows, nodes = fill(
             jobs._replace(tasks=np.where(who, count, 0)),
             kins._replace(rank=ranks, use=uses),
-            places,
+            scene.places,
             whose,
-            releases,
-            kept,
-            BACKFILLS.index(policy.backfill),
+            scene.releases,
+            scene.kept,
+            scene.backfill,
         )
         placed += zip(rows.tolist(), nodes.tolist(), strict=True)
         count -= np.bincount(rows, minlength=len(count))
         if uses is nothing:
-            np.add.at(payers.used, kins.project[jobs.kin[rows]], use[jobs.kin[rows]])
-    return placed, first.evicted
+            np.add.at(payers.used, kins.project[jobs.kin[rows]], kins.use[jobs.kin[rows]])
+    return placed
 
 
 def _payers(world: World, orders: Orders, policy: Policy, now: int) -> tuple[Payers, Ints]:

@@ -59,6 +59,14 @@ def prices_of(world: World, kins: list[int], pools: list[int], policy: Policy) -
     return Prices(*board.data[:, kins, : len(pools)])
 
 
+def prices_for(world: World, kin: Kin, pools: list[int], policy: Policy) -> Prices:
+    """Return the prices of one kin that no job may have, on these pools; one row."""
+    found = [_standing(world, kin, pool) for pool in pools]
+    none = (0,) * len(FIELDS)
+    rows = [_columns(each, kin, policy) if each else none for each in found]
+    return Prices(*np.array(rows, np.int64).T[:, None, :])
+
+
 def priced(world: World, kin: Kin, pool: Pool) -> Priced | None:
     """Return what a job of a kin would be promised on a pool, or None where it cannot run."""
     if refusal_of(world, kin.request, pool, kin.project) is not None:
@@ -118,19 +126,7 @@ class _Board:
 
     def _find(self, world: World, number: int, kin: Kin, columns: list[int]) -> None:
         for at in columns:
-            # As it would stand if it were there and lent all: both may change in any round.
-            facts, pool = self.said[at][0], world.pools.get(self.pools[at])
-            found = None
-            if facts is not None and listed_offer(world, pool.id) is not None:
-                whole = changed(
-                    pool,
-                    state=PoolState.ONLINE,
-                    is_draining=0,
-                    lent_cpus_milli=LARGEST,
-                    lent_memory_bytes=LARGEST,
-                    lent_device_count=LARGEST,
-                )
-                found = priced(world, kin, whole)
+            found = _standing(world, kin, self.pools[at])
             self.data[:, number, at] = _columns(found, kin, self.policy) if found else 0
 
     def _grow(self, kins: int, pools: int) -> None:
@@ -141,6 +137,21 @@ class _Board:
         data = np.zeros(shape, np.int64)
         data[:, :had_kins, :had_pools] = self.data
         self.data = data
+
+
+def _standing(world: World, kin: Kin, number: int) -> Priced | None:
+    """Return a kin's price as if the pool were there and lent all: both may change in any round."""
+    if facts_of(world, number) is None or listed_offer(world, number) is None:
+        return None
+    whole = changed(
+        world.pools.get(number),
+        state=PoolState.ONLINE,
+        is_draining=0,
+        lent_cpus_milli=LARGEST,
+        lent_memory_bytes=LARGEST,
+        lent_device_count=LARGEST,
+    )
+    return priced(world, kin, whole)
 
 
 def _columns(found: Priced, kin: Kin, policy: Policy) -> tuple[int, ...]:

@@ -26,13 +26,30 @@ def ends_s(world: World, slots: Ints) -> Ints:
     leases, jobs = world.leases, world.jobs
     job = leases.column("job_slot")[slots]
     expected_s, limit_s = jobs.column("expected_s")[job], jobs.column("time_limit_s")[job]
-    placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]
     score = np.maximum(1, leases.column("score_millionths")[slots])
     stated_s = np.minimum(np.where(expected_s > 0, expected_s, limit_s), _WORK_S_MAX)
+    found: Ints = begun_s(world, slots) - (-stated_s * MICRO // score)
+    return found
+
+
+def begun_s(world: World, slots: Ints) -> Ints:
+    """Return at which second each lease began, or should begin; axes [slot]."""
+    leases = world.leases
+    placed_at, started_at = leases.column("placed_at")[slots], leases.column("started_at")[slots]
     # What waits at its site begins when the site says so.
     starts_at = np.maximum(placed_at, leases.column("expected_start_at")[slots])
-    begun_s = np.where(started_at > 0, started_at, starts_at) // MILLI
-    found: Ints = begun_s - (-stated_s * MICRO // score)
+    found: Ints = np.where(started_at > 0, started_at, starts_at) // MILLI
+    return found
+
+
+def running_on(world: World, nodes: list[int], among: Ints | None = None) -> Ints:
+    """Return the slots of the leases that hold room on these nodes, given in order of number.
+
+    Only of leases `among` these slots, if told.
+    """
+    leases = world.leases
+    slots = holding(world, np.flatnonzero(leases.used()) if among is None else among)
+    found: Ints = slots[np.isin(leases.column("node")[slots], nodes)]
     return found
 
 
@@ -45,10 +62,8 @@ def releases_of(
     back. Only leases `among` these slots, if told. Nothing where no policy asks for it.
     """
     leases = world.leases
-    slots = np.flatnonzero(leases.used()) if among is None else among
-    slots = slots[:0] if policy.backfill == "first-fit" else slots
-    slots = holding(world, slots)
-    slots = slots[np.isin(leases.column("node")[slots], nodes)]
+    there = nodes if policy.backfill != "first-fit" else []
+    slots = running_on(world, there, among)
     at = np.maximum(0, ends_s(world, slots) * MILLI - now)
     node = np.searchsorted(nodes, leases.column("node")[slots])
     size = np.stack([leases.column(name)[slots] for name in ROOM], axis=1)

@@ -12,6 +12,7 @@ from intertie.model.states import (
     advance,
 )
 from intertie.model.units import MICRO
+from intertie.planner.sizing import run_of
 from intertie.run.observing import RETRIED, is_evicted, outcome_of
 from intertie.world.changes import Changes
 from intertie.world.world import TASK_TALLIES, World
@@ -109,5 +110,5 @@ def _remember(world: World, changes: Changes, lease: Lease) -> None:
     project = lease.project
     history = changes.documents.get(("history", project), history_of(world, project))
     ran_ms = min(lease.agent_ms, lease.network_ms) * lease.score_millionths // MICRO
-    name = request_of(world, lease.job).name
-    changes.document("history", project, history.with_run(name, ran_ms))
+    run = run_of(request_of(world, lease.job), ran_ms)
+    changes.document("history", project, history.with_run(run))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from intertie.model.forecast import Sooner, Start
 from intertie.model.refusal import Refusal
 from intertie.model.sizing import Sizing
 
@@ -66,22 +67,26 @@ class LockedPrice:
 class Contract:
     """The document of a job beside its request.
 
-    How it was sized and which prices it was promised.
+    How it was sized, which prices it was promised, and by when to be done (0: not promised).
     """
 
     sizing: Sizing
     prices: tuple[LockedPrice, ...] = ()
+    deadline_at: int = 0
 
 
 @dataclass(frozen=True)
 class Blocked:
     """The document that says why a job waits.
 
-    One refusal for each pool, and the nearest to a yes.
+    One refusal for each pool, and the nearest to a yes; when it is expected to start, and the
+    smallest change that would start it sooner.
     """
 
     refusals: tuple[tuple[int, Refusal], ...]
     nearest: Refusal | None = None
+    expected: Start | None = None
+    sooner: Sooner | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ class Policy:
     network of more than `syncs_per_s_max * renew_for_s / 2` agents needs a larger one of the two.
 
     Behind the first job that finds no room nobody is placed (`fcfs`), or anybody (`first-fit`), or
-    only who does not delay it (`easy`), the shortest first (`easy-sjbf`).
+    only who does not delay it (`easy`), the shortest first (`easy-sjbf`). A deadline is promised if
+    it is kept even where everything takes as `long` as it may, or as long as is `likely`.
     """
 
     fee_ppm: int = 20_000
@@ -29,7 +30,8 @@ class Policy:
     failures_max: int = 3
     fair_share_half_life_s: int = 7 * 24 * 3600
     ageing_s: int = 3_600
-    backfill: str = "first-fit"
+    backfill: str = "easy"
+    promise_by: str = "long"
     meter_tolerance_ppm: int = 20_000
     tasks_max: int = 100_000
     startup_s: int = 2

@@ -31,6 +31,7 @@ _SMALLEST_FIRST = (
     "use_profile",
     "price_kind_list",
     "top_up",
+    "shorter_task",
     "fewer_cpus",
     "less_memory",
     "less_disk",
@@ -38,6 +39,7 @@ _SMALLEST_FIRST = (
     "smaller_gang",
     "fewer_tasks",
     "later_deadline",
+    "no_deadline",
     "raise_budget",
     "name_budget",
     "raise_price_limit",
@@ -62,7 +64,11 @@ def nearest(refusals: Sequence[Refusal]) -> Refusal | None:
     return min(refusals, key=_distance, default=None)
 
 
+def distance(relaxation: Relaxation) -> int:
+    """Return how much a kind of change costs its asker, from 0 on."""
+    return _SMALLEST_FIRST.index(relaxation.code)
+
+
 def _distance(refusal: Refusal) -> int:
-    if refusal.relaxation is None:
-        return len(_SMALLEST_FIRST)
-    return _SMALLEST_FIRST.index(refusal.relaxation.code)
+    relaxation = refusal.relaxation
+    return len(_SMALLEST_FIRST) if relaxation is None else distance(relaxation)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+KEPT_RUNS = 200
+KEPT_RUNS_BY_NAME = 20
+
 
 @dataclass(frozen=True)
 class Sizing:
@@ -22,20 +25,38 @@ class Sizing:
 
 
 @dataclass(frozen=True)
-class History:
-    """The document of a project that remembers run times: for each job name the latest, in ms.
+class Run:
+    """One task that ran to its end: its job's name, size and time limit, and how long it took.
 
-    Times are of one task on one reference unit.
+    On one reference unit. `units_milli` and `time_limit_s` are 0 where it is not known.
+    """
+
+    name: str
+    units_milli: int
+    time_limit_s: int
+    ran_ms: int
+
+
+@dataclass(frozen=True)
+class History:
+    """The document of a project that remembers its latest runs, the oldest first.
+
+    `runs_ms` is what older networks wrote down, by name and without more; it is read, and fades as
+    newer runs come.
     """
 
     runs_ms: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    runs: tuple[Run, ...] = ()
 
-    def of(self, name: str) -> tuple[int, ...]:
-        """Return the remembered run times of the jobs with this name, oldest first."""
-        return dict(self.runs_ms).get(name, ())
+    def all(self) -> tuple[Run, ...]:
+        """Return every remembered run, the oldest first."""
+        old = [Run(name, 0, 0, ran_ms) for name, each in self.runs_ms for ran_ms in each]
+        return (*old, *self.runs)
 
-    def with_run(self, name: str, ran_ms: int, keep: int = 20) -> "History":
-        """Return the history with one more run; only the latest `keep` are remembered."""
-        runs = dict(self.runs_ms)
-        runs[name] = (*runs.get(name, ()), ran_ms)[-keep:]
-        return History(tuple(sorted(runs.items())))
+    def with_run(self, run: Run) -> "History":
+        """Return the history with one more run; of each name and in all only the latest stay."""
+        runs = (*self.all(), run)
+        of_name = [at for at, each in enumerate(runs) if each.name == run.name]
+        dropped = set(of_name[:-KEPT_RUNS_BY_NAME])
+        kept = [each for at, each in enumerate(runs) if at not in dropped]
+        return History((), tuple(kept[-KEPT_RUNS:]))

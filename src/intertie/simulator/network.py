@@ -107,6 +107,12 @@ class SimulatedNetwork:
         answer = self.ask("job", project, body)
         return answer.refusal or answer.values["job"]
 
+    def forget(self) -> None:
+        """Drop what was decided and recorded so far, for a run that is too long to keep whole."""
+        self.changes.clear()
+        self.answers.clear()
+        self.recording.rounds.clear()
+
     def _sync(self) -> None:
         for pool, agent in sorted(self.agents.items()):
             body = agent.speak(self.now)

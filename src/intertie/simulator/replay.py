@@ -31,10 +31,19 @@ from intertie.placement.given import (
     Releases,
 )
 from intertie.placement.keeping import nothing_kept
-from intertie.placement.ordering import ORDERS, queue_key
-from intertie.planner.predicting import PREDICTORS, Foresight, correct, foresee, learn
+from intertie.placement.ordering import EXPANSION, ORDERS, queue_key
+from intertie.planner.predicting import (
+    ENDLESS_MS,
+    Foresight,
+    correct,
+    foresee,
+    foresight_of,
+    learn,
+    reach,
+)
 from intertie.simulator.tide import (
     ABSENT,
+    ASKED,
     BEGUN,
     CAME,
     GIVEN,
@@ -50,16 +59,17 @@ from intertie.simulator.tide import (
     take_end,
     tide_of,
 )
-from intertie.simulator.traces.trace import BadTrace, Trace
+from intertie.simulator.traces.trace import BadTrace, S, Trace
 
 
 @dataclass(frozen=True)
 class ReplayPolicy:
     """How a replay decides: who may go before the first that finds no room, on what lengths.
 
-    `order` is who goes first, `predictor` where lengths come from; `is_perfect`: lengths are what
-    jobs will take, whatever their users asked for. `is_by_event`: a round after each single event,
-    else one for all events of an instant.
+    `order` is who goes first, but before all others who has waited longer than `patience_s` (0: no
+    one). `predictor` is where lengths come from; `is_perfect`: they are what jobs will take,
+    whatever their users asked for. `is_by_event`: a round after each single event, else one for
+    all events of an instant.
     """
 
     backfill: str = "easy"
@@ -67,6 +77,7 @@ class ReplayPolicy:
     is_by_event: bool = True
     order: str = "fifo"
     predictor: str = "stated"
+    patience_s: int = 0
 
 
 class Desk(NamedTuple):
@@ -90,6 +101,7 @@ class Rules(NamedTuple):
     backfill: int
     order: int
     is_by_event: bool
+    patience_ms: int
 
 
 def replay(trace: Trace, capacity: int, policy: ReplayPolicy) -> Ints:
@@ -123,26 +135,41 @@ def replay_together(
     traits = np.zeros((len(capacity), 3), np.int64)
     traits[:, POOL] = np.arange(len(capacity))
     places = Places(whole.copy(), whole, traits, whole.copy())
-    rules = Rules(BACKFILLS.index(policy.backfill), ORDERS.index(policy.order), policy.is_by_event)
-    work = _work_of(trace, kin.reshape(-1).astype(np.int64), policy.is_perfect)
+    work = _work_of(trace, kin.reshape(-1).astype(np.int64), policy)
     desk = _desk_of(work, kins, places)
-    foresight = Foresight(np.array([PREDICTORS.index(policy.predictor)], np.int64))
-    _replay(work, tide_of(len(trace)), desk, kins, places, foresight, rules)
+    foresight = foresight_of(policy.predictor, work.user, work.units, work.stated)
+    _replay(work, tide_of(len(trace)), desk, kins, places, foresight, _rules_of(policy))
     return work.start, work.node
 
 
-def _work_of(trace: Trace, kin: Ints, is_perfect: bool) -> Work:
-    """Return a trace's columns before the first of its jobs came."""
-    jobs = len(trace)
+def _rules_of(policy: ReplayPolicy) -> Rules:
+    return Rules(
+        BACKFILLS.index(policy.backfill),
+        ORDERS.index(policy.order),
+        policy.is_by_event,
+        policy.patience_s * S if policy.patience_s else LARGEST,
+    )
+
+
+def _work_of(trace: Trace, kin: Ints, policy: ReplayPolicy) -> Work:
+    """Return a trace's columns before the first of its jobs came.
+
+    Where nobody stated a length, whoever predicts must not read it from what jobs will take.
+    """
+    jobs, stated = len(trace), trace.length_ms
+    if policy.is_perfect:
+        stated = trace.run_ms
+    elif policy.predictor != "stated" and not trace.is_stated:
+        stated = np.full(jobs, ENDLESS_MS)
     return Work(
         trace.submit_ms,
         trace.run_ms.copy(),
-        trace.run_ms if is_perfect else trace.length_ms,
+        stated,
         trace.units,
         trace.user,
         np.zeros(jobs, np.int64),
         kin,
-        *np.empty((2, jobs), np.int64),
+        *np.empty((3, jobs), np.int64),
         *np.full((5, jobs), ABSENT, np.int64),
     )
 
@@ -217,11 +244,11 @@ def _is_more(now: int, work: Work, tide: Tide) -> bool:
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _come(job: int, work: Work, tide: Tide, foresight: Foresight, rules: Rules) -> None:
     """Let a job come: how long it will take, and before whom it goes."""
-    length = foresee(foresight, work.user[job], work.units[job], work.stated[job])
-    work.length[job] = length
-    work.key[job] = queue_key(
-        rules.order, work.submit[job], length, work.units[job], work.deadline[job], 0
-    )
+    stated = work.stated[job]
+    _, likely, high = foresee(foresight, job, work.user[job], stated)
+    work.length[job] = likely
+    work.reach[job] = reach(foresight, likely, high, stated)
+    work.key[job] = _key(job, work.submit[job], work, rules)
     insert(tide.waiting, tide.counts[WAITING], work.key, job)
     tide.counts[CAME] += 1
     tide.counts[NEW] += 1
@@ -242,10 +269,8 @@ def _meet_what_was_expected(
         ran, is_told = now - work.start[job], True
         tide.counts[GIVEN] = 1  # what is kept may be kept from another instant now
         remove(tide.running, tide.counts[RUNNING], work.due, job)
-        work.length[job] = correct(
-            foresight, work.user[job], work.units[job], work.stated[job], ran
-        )
-        work.due[job] = work.start[job] + work.length[job]
+        work.reach[job] = correct(work.stated[job], ran)
+        work.due[job] = work.start[job] + work.reach[job]
         assert work.due[job] > now, "a job that runs on is expected to end later than now"
         insert(tide.running, tide.counts[RUNNING] - 1, work.due, job)
     return is_told
@@ -262,7 +287,7 @@ def _end(
     work.due[job] = ABSENT
     there, pool = work.node[job], places.traits[work.node[job], POOL]
     take(kins.need, work.kin[job], -1, there, pool, places.free, places.lent)
-    learn(foresight, work.user[job], work.units[job], work.stated[job], work.run[job])
+    learn(foresight, job, work.user[job], work.stated[job], work.run[job])
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -274,6 +299,7 @@ def _decide(
     The one place at which what runs may be made to give way: before the round.
     """
     counts, line, kept = tide.counts, desk.line, desk.kept
+    _put_in_order(now, work, tide, rules)
     line.head[0], line.end[0] = 0, counts[WAITING]
     if _is_settled(now, work, tide, kept):
         # All others found no room when there was no less: only who has just come is asked.
@@ -310,6 +336,35 @@ def _decide(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _put_in_order(now: int, work: Work, tide: Tide, rules: Rules) -> None:
+    """Write the keys anew that time has changed: of all, or of those who have lost patience."""
+    counts, waiting = tide.counts, tide.waiting
+    if rules.order >= EXPANSION:
+        counts[GIVEN] = 1
+        for at in range(counts[WAITING]):
+            work.key[waiting[at]] = _key(waiting[at], now, work, rules)
+        for at in range(counts[WAITING]):
+            insert(waiting, at, work.key, waiting[at])
+    while counts[ASKED] < counts[CAME]:
+        job = counts[ASKED]
+        if now - work.submit[job] <= rules.patience_ms:
+            break
+        counts[ASKED] += 1
+        if work.start[job] == ABSENT and rules.order < EXPANSION:
+            counts[GIVEN] = 1
+            remove(waiting, counts[WAITING], work.key, job)
+            work.key[job] = _key(job, now, work, rules)
+            insert(waiting, counts[WAITING] - 1, work.key, job)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _key(job: int, now: int, work: Work, rules: Rules) -> int:
+    submit, length, units = work.submit[job], work.length[job], work.units[job]
+    deadline, patience = work.deadline[job], rules.patience_ms
+    return queue_key(rules.order, submit, length, units, deadline, 0, now, patience)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _is_settled(now: int, work: Work, tide: Tide, kept: Kept) -> bool:
     """Return whether all who wait but the last who came were asked, and would be told the same.
 
@@ -338,7 +393,7 @@ def _drop_started(waiting: Ints, count: int, left: Ints) -> int:
 def _start(job: int, node: int, now: int, work: Work, tide: Tide) -> None:
     counts = tide.counts
     work.start[job], work.node[job], work.begun[job] = now, node, counts[BEGUN]
-    work.end[job], work.due[job] = now + work.run[job], now + work.length[job]
+    work.end[job], work.due[job] = now + work.run[job], now + work.reach[job]
     insert(tide.running, counts[RUNNING], work.due, job)
     await_end(tide, work, job)
     counts[RUNNING] += 1

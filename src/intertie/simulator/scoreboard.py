@@ -15,18 +15,20 @@ SHORTEST_MS = 10_000  # below this a slowdown says nothing (Feitelson 1997)
 class Score:
     """Times in seconds, by job. `ave_bsld` is the mean of max(1, (wait + run) / max(run, 10 s)).
 
-    `occupancy` is units × run time ÷ (capacity × the time from first submission to last end).
+    `occupancy_share` is units × run time ÷ (capacity × the time from first submission to last end).
     """
 
     jobs: int
     wait_mean_s: float
     wait_p50_s: float
     wait_p90_s: float
+    wait_p99_s: float
+    wait_max_s: float
     jct_mean_s: float
     jct_p99_s: float
     ave_bsld: float
     makespan_s: float
-    occupancy: float
+    occupancy_share: float
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -38,21 +40,28 @@ def slowdowns(trace: Trace, starts: Ints) -> NDArray[np.float64]:
     return np.maximum(1.0, jct / np.maximum(trace.run_ms, SHORTEST_MS))
 
 
+def waits(submit: Ints, start: Ints, end: Ints) -> dict[str, float]:
+    """Return what jobs waited and took, in seconds by job; axes [job] in milliseconds."""
+    wait, jct = start - submit, end - submit
+    bsld = np.maximum(1.0, jct / np.maximum(end - start, SHORTEST_MS))
+    return {
+        "wait_mean_s": float(wait.mean()) / 1000,
+        "wait_p50_s": float(np.percentile(wait, 50)) / 1000,
+        "wait_p90_s": float(np.percentile(wait, 90)) / 1000,
+        "wait_p99_s": float(np.percentile(wait, 99)) / 1000,
+        "wait_max_s": float(wait.max()) / 1000,
+        "jct_mean_s": float(jct.mean()) / 1000,
+        "jct_p99_s": float(np.percentile(jct, 99)) / 1000,
+        "ave_bsld": float(bsld.mean()),
+        "makespan_s": float(end.max() - submit.min()) / 1000,
+    }
+
+
 def score(trace: Trace, starts: Ints, capacity: int) -> Score:
     """Return the score of a replay; a trace without jobs has none (ValueError)."""
     if not len(trace):
         raise ValueError("there are no jobs to score")
-    wait, run = starts - trace.submit_ms, trace.run_ms
-    jct, ends = wait + run, starts + run
-    makespan = int(ends.max() - trace.submit_ms.min())
-    return Score(
-        jobs=len(trace),
-        wait_mean_s=float(wait.mean()) / 1000,
-        wait_p50_s=float(np.percentile(wait, 50)) / 1000,
-        wait_p90_s=float(np.percentile(wait, 90)) / 1000,
-        jct_mean_s=float(jct.mean()) / 1000,
-        jct_p99_s=float(np.percentile(jct, 99)) / 1000,
-        ave_bsld=float(slowdowns(trace, starts).mean()),
-        makespan_s=makespan / 1000,
-        occupancy=float((run.astype(np.float64) * trace.units).sum() / capacity / makespan),
-    )
+    found = waits(trace.submit_ms, starts, starts + trace.run_ms)
+    held_s = float((trace.run_ms.astype(np.float64) * trace.units).sum()) / 1000
+    occupancy = held_s / capacity / found["makespan_s"]
+    return Score(jobs=len(trace), **found, occupancy_share=occupancy)

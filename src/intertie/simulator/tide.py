@@ -11,8 +11,9 @@ from numba import njit
 from intertie.placement.given import LARGEST, Ints
 
 # What `Tide.counts` counts: who waits, who runs, how many ends are awaited, who came, who started;
-# who came since the last round, and what else happened since that may give others room.
-WAITING, RUNNING, ENDING, CAME, BEGUN, NEW, GIVEN = range(7)
+# who came since the last round, what else happened since that may give others room, and how many
+# were asked whether they have lost patience.
+WAITING, RUNNING, ENDING, CAME, BEGUN, NEW, GIVEN, ASKED = range(8)
 ABSENT = -1
 
 
@@ -21,9 +22,10 @@ class Work(NamedTuple):
 
     Given: `submit`, `run` (what is left to run at the next start), `stated` (what its user asked
     for), `units`, `user`, `deadline` (0: none) and `kin`. Written when it comes: `length`, the
-    expected one, and `key`, of which the lowest goes first. Written at its start: `start`, `node`,
-    `begun` (the number of the start), `end`, and `due`, when it is expected to end; this and
-    `length` again whenever it outlasts them. ABSENT where there is none yet; `due` once it ended.
+    likely one, `reach`, for how long it is counted on to hold its room, and `key`, of which the
+    lowest goes first. Written at its start: `start`, `node`, `begun` (the number of the start),
+    `end`, and `due`, when it is expected to end; this and `reach` again whenever it outlasts them.
+    ABSENT where there is none yet; `due` once it ended.
     """
 
     submit: Ints
@@ -34,6 +36,7 @@ class Work(NamedTuple):
     deadline: Ints
     kin: Ints
     length: Ints
+    reach: Ints
     key: Ints
     start: Ints
     node: Ints
@@ -57,7 +60,7 @@ class Tide(NamedTuple):
 def tide_of(jobs: int) -> Tide:
     """Return the tide before the first of so many jobs came."""
     waiting, running, ending = np.empty((3, jobs), np.int64)
-    return Tide(waiting, running, ending, np.zeros(7, np.int64))
+    return Tide(waiting, running, ending, np.zeros(8, np.int64))
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from intertie.store import tables
 
-KINDS = ("sync", "session", "why", "quote")
+KINDS = ("sync", "session", "why", "queue", "quote")
 PORTION = 1_000
 
 

@@ -218,3 +218,22 @@ session_call = Table(
     Column("url", Text, nullable=False),
     Column("until", BigInteger, nullable=False),
 )
+
+# What operators asked to live through again under another policy, and what a worker found.
+what_if = Table(
+    "what_if",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("noted_at", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("idempotency_key", Text, unique=True),
+    sqlite_autoincrement=True,
+)

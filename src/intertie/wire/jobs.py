@@ -6,6 +6,7 @@ from pydantic import Field
 
 from intertie.wire.base import Answer, Instant, Message, Micro, PoolReason, RefusalBody
 from intertie.wire.jobspec import JobSpec
+from intertie.wire.queue import SoonerView, StartView
 
 
 class SubmitJob(Message):
@@ -91,7 +92,8 @@ class PoolRefusal(Answer):
 class WhyView(Answer):
     """Why a job waits, failed or was refused.
 
-    Each pool's reason, and the smallest change that helps.
+    Each pool's reason, and the smallest change that helps; for a job that waits its expected start,
+    and the smallest change that would start it sooner.
     """
 
     job: str
@@ -100,6 +102,8 @@ class WhyView(Answer):
     summary: str
     pools: list[PoolRefusal] = []
     nearest: RefusalBody | None = None
+    start: StartView | None = Field(default=None, description="when it is expected to start")
+    sooner: SoonerView | None = None
 
 
 class RefusedView(Answer):

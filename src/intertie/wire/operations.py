@@ -40,6 +40,11 @@ class CountsView(Answer):
     balances_micro: dict[str, Micro] = {}
     refusals: dict[str, int] = {}
     disputes: int = 0
+    expected_starts: dict[str, int] = Field(
+        default={},
+        description="starts that were shown, by what came of them",
+        examples=[{"within": 96, "early": 1, "late": 3}],
+    )
     rounds: list[RoundSpan] = Field(
         default=[], description="the last five minutes; spans without rounds are left out"
     )

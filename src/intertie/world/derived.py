@@ -66,10 +66,11 @@ def name_of_pool(provider: int, pool: str) -> str:
 
 
 def enter_kin(world: World, job: int) -> None:
-    """Give a job its kin, when its documents are there."""
+    """Give a job its kin and the deadline it was promised, when its documents are there."""
     documents = world.documents
     kin = kin_of(world.jobs.get(job), documents["request", job], documents["contract", job])
     world.jobs.set_value(job, "kin", world.kins.enter(kin))
+    world.jobs.set_value(job, "deadline_at", documents["contract", job].deadline_at)
 
 
 def leave_kin(world: World, job: int) -> None:

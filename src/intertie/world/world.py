@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from intertie.model import job, lease, ledger, offer, parties, quote, request, sizing
+from intertie.model import forecast, job, lease, ledger, offer, parties, quote, request, sizing
 from intertie.world.kins import Kins
 from intertie.world.table import Table
 
@@ -25,7 +25,7 @@ DOCUMENTS: dict[str, dict[str, type[Any]]] = {
     "Provider": {"provider": parties.Named},
     "Pool": {"pool": parties.PoolFacts, "agent": parties.AgentKey},
     "Quote": {"quote": quote.QuoteTerms, "asked": request.Request},
-    "Job": {"request": request.Request, "contract": job.Contract},
+    "Job": {"request": request.Request, "contract": job.Contract, "expected": forecast.Expected},
     "Task": {"result": job.Manifest, "checkpoint": job.Manifest},
     "Lease": {"attempt": lease.Attempted},
 }
@@ -59,7 +59,7 @@ class World:
         self.nodes: Table[parties.Node] = Table(parties.Node, ("pool",), NODE_SUMS)
         self.offers: Table[offer.Offer] = Table(offer.Offer, ("pool",))
         self.quotes: Table[quote.Quote] = Table(quote.Quote)
-        self.jobs: Table[job.Job] = Table(job.Job, (), (*JOB_SUMS, "kin"))
+        self.jobs: Table[job.Job] = Table(job.Job, (), (*JOB_SUMS, "kin", "deadline_at"))
         self.tasks: Table[job.Task] = Table(job.Task)
         self.leases: Table[lease.Lease] = Table(
             lease.Lease, ("job", "pool", "project"), ("job_slot", "pool_slot")

@@ -18,6 +18,7 @@ from intertie.cli.render.base import (
     state_text,
     where,
 )
+from intertie.cli.render.queue import sooner_text, start_text
 from intertie.wire.jobs import FileView, JobEvent, JobView, TaskView, WhyView
 
 ROWS_MAX = 60
@@ -73,6 +74,8 @@ def why_view(why: WhyView, lang: str) -> RenderableType:
     lines: list[RenderableType] = [head, Text(why.summary)]
     if why.queue_position is not None:
         lines.append(Text(text(lang, "cli.why.position", position=why.queue_position)))
+    if why.start is not None:
+        lines.append(Text(start_text(why.start, lang)))
     if why.pools:
         columns = Columns(lang).word("pool").word("why_not").word("would_help")
         lines.append(
@@ -91,6 +94,8 @@ def why_view(why: WhyView, lang: str) -> RenderableType:
         helps = relaxation_text(why.nearest.relaxation, lang)
         if helps:
             lines.append(Text(text(lang, "cli.why.nearest", helps=helps), style="green"))
+    if why.sooner is not None:
+        lines.append(Text(sooner_text(why.sooner, lang), style="green"))
     return Group(*lines)
 
 

@@ -1,4 +1,4 @@
-"""The scoreboard of a replay: one row for each measure, one column for each policy."""
+"""The scoreboard of simulated runs: one row for each measure, one column for each policy."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from rich.text import Text
 from intertie.catalogue.texts import text
 
 if TYPE_CHECKING:
-    from intertie.simulator.scoreboard import Score
-
-SHOWN = (
-    ("wait_mean_s", "{:,.0f} s"),
-    ("wait_p50_s", "{:,.0f} s"),
-    ("wait_p90_s", "{:,.0f} s"),
-    ("jct_mean_s", "{:,.0f} s"),
-    ("jct_p99_s", "{:,.0f} s"),
-    ("ave_bsld", "{:,.4f}"),
-    ("makespan_s", "{:,.0f} s"),
-    ("occupancy", "{:.1%}"),
-)
+    from intertie.simulator.running import Outcome
 
 
-def scores_table(scores: dict[str, Score], trace: str, capacity: int, lang: str) -> RenderableType:
-    """Return the jobs and the capacity on a line, and the table."""
-    jobs = next(iter(scores.values())).jobs
-    title = text(lang, "cli.simulate.title", trace=trace, jobs=jobs, capacity=capacity)
+def scores_table(outcomes: dict[str, Outcome], trace: str, lang: str) -> RenderableType:
+    """Return the trace on a line, and the table."""
     table = Table()
     table.add_column("")
-    for name in scores:
+    for name in outcomes:
         table.add_column(name, justify="right")
-    for measure, shape in SHOWN:
-        values = [shape.format(getattr(score, measure)) for score in scores.values()]
-        table.add_row(text(lang, f"cli.simulate.{measure}"), *values)
-    return Group(Text(title), table)
+    measures = dict.fromkeys(name for each in outcomes.values() for name in each.measures)
+    for measure in measures:
+        values = [_shown(measure, each.measures.get(measure)) for each in outcomes.values()]
+        table.add_row(text(lang, f"cli.simulate.measure.{measure}"), *values)
+    return Group(Text(text(lang, "cli.simulate.title", trace=trace)), table)
+
+
+def _shown(measure: str, value: float | None) -> str:
+    """Return a value with its unit, which is the last word of the measure's name."""
+    if value is None:
+        return "–"
+    if measure.endswith("_s"):
+        return f"{value:,.0f} s"
+    if measure.endswith("_share"):
+        return f"{value:.2%}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4f}"

@@ -3,11 +3,11 @@
 https://www.cs.huji.ac.il/labs/parallel/workload/swf.html
 """
 
-import gzip
 import re
 from pathlib import Path
 
-from intertie.simulator.traces.trace import BadTrace, S, Trace, checked, in_order
+from intertie.simulator.traces.table import opened
+from intertie.simulator.traces.trace import BadTrace, Trace, checked, some_in_order
 
 FIELDS = 18
 SUBMIT, RUN, USED, ASKED, LENGTH, USER = 1, 3, 4, 7, 8, 11
@@ -20,7 +20,7 @@ def read_swf(path: Path) -> Trace:
     A job without a request asks for the processors that it used and the time that it took.
     """
     rows, capacity = [], 0
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             if line.startswith(";"):
                 found = CAPACITY.match(line)
@@ -33,10 +33,8 @@ def read_swf(path: Path) -> Trace:
                     length = max(run, length)  # -1 where nobody asked
                     where = f"{path.name}:{number}"
                     checked(where, submit=submit, run=run, length=length, units=units)
-                    rows.append((submit * S, run * S, length * S, units, told[USER]))
-    if not rows:
-        raise BadTrace(f"{path.name}: no job in it ran; is it in the Standard Workload Format?")
-    return in_order(rows, capacity)
+                    rows.append((submit, run, length, units, told[USER]))
+    return some_in_order(path, rows, capacity)
 
 
 def _numbers(path: Path, number: int, words: list[str]) -> list[int]:

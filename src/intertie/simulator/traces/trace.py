@@ -1,7 +1,8 @@
 """One trace: jobs as columns, oldest first."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ class Trace:
     they are users of.
     """
 
+    OF_ALL: ClassVar[tuple[str, ...]] = ("capacity",)  # what is not a column by job
+
     submit_ms: Ints
     run_ms: Ints
     length_ms: Ints
@@ -35,19 +38,38 @@ class Trace:
     def __len__(self) -> int:
         return len(self.submit_ms)
 
-    def first(self, jobs: int) -> "Trace":
-        """Return the trace of the first so many jobs."""
-        told: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        cut = {name: value[:jobs] for name, value in told.items() if name != "capacity"}
-        return Trace(**cut, capacity=self.capacity)
+    @property
+    def is_stated(self) -> bool:
+        """Return whether users said how long their jobs would take."""
+        return bool((self.length_ms > self.run_ms).any())
+
+    def first(self, jobs: int) -> Self:
+        """Return the trace of the first so many jobs, with all that is known of each."""
+        names = (each.name for each in fields(self) if each.name not in self.OF_ALL)
+        by_job: dict[str, Any] = {name: getattr(self, name)[:jobs] for name in names}
+        return replace(self, **by_job)
 
 
-def checked(where: str, **numbers: int) -> None:
-    """Raise BadTrace where a job's number is negative, absurdly large, or no unit at all."""
+def checked(where: str, **numbers: float) -> list[int]:
+    """Return a job's numbers, whole; BadTrace names one that is negative, absurdly large, or none.
+
+    A unit is the least that a job can hold.
+    """
     for name, value in numbers.items():
         least = 1 if name == "units" else 0
-        if not least <= value <= MOST:
-            raise BadTrace(f"{where}: {name} is {value}; it must be from {least} to {MOST}")
+        if not least <= value <= MOST:  # nor is what is no number at all
+            raise BadTrace(f"{where}: {name} is {value:g}; it must be from {least} to {MOST}")
+    return [int(value) for value in numbers.values()]
+
+
+def some_in_order(
+    path: Path, rows: list[tuple[int, int, int, int, int]], capacity: int = 0
+) -> Trace:
+    """Return a file's rows in seconds as a trace; BadTrace where none of its jobs ran."""
+    if not rows:
+        raise BadTrace(f"{path.name}: no job in it ran")
+    times = [(a * S, b * S, c * S, units, user) for a, b, c, units, user in rows]
+    return in_order(times, capacity)
 
 
 def in_order(rows: list[tuple[int, int, int, int, int]], capacity: int = 0) -> Trace:
