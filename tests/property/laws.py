@@ -99,7 +99,9 @@ class Watch:
             if may_hold_no_more(world, job):
                 continue
             places = open_to(world, self.network, job)
-            is_kept = places and kept_from(world, self.network, job, places)
+            is_kept = places and (
+                kept_from(world, self.network, job, places) or kept_by_owners(world, job, places)
+            )
             assert is_kept or not places, f"{job} waits although {task} fits"
 
     def end(self) -> None:
@@ -270,6 +272,24 @@ def kept_from(world: World, network: SimulatedNetwork, job: Job, places: list[No
                 return True
             break
     return False
+
+
+def kept_by_owners(world: World, job: Job, places: list[Node]) -> bool:
+    """Return whether on all of these an owner's job comes first, for which guests leave just now.
+
+    Among an owner's own jobs room is kept at home as if there were no guests.
+    """
+    for number in {node.pool for node in places}:
+        facts: PoolFacts = world.documents["pool", number]
+        owner = world.names.get(("project", facts.terms.own_project))
+        is_awaited = any(j.project == owner and j.id != job.id for j, _ in waiting(world))
+        is_leaving = any(
+            x.observed < FINISHING
+            for x in world.leases.where(pool=number, state=LeaseState.STOPPING)
+        )
+        if not is_awaited or not (is_leaving or job.project == owner):
+            return False
+    return True
 
 
 def _hold_both(world: World, head: Job, job: Job, node: Node, count: int, gone: set[int]) -> bool:

@@ -35,7 +35,7 @@ class Act:
 
 
 def some_pools() -> tuple[PoolFacts, ...]:
-    """Three unlike pools: two nodes of which not all is lent, a slow cheap one, a far one."""
+    """Three unlike pools: two nodes of which not all is lent, a slow cheap one of `heavy`, a far one."""
     lab = some_facts(
         name="lab",
         nodes=(
@@ -48,7 +48,7 @@ def some_pools() -> tuple[PoolFacts, ...]:
         name="west",
         latency_ms=40,
         scores=(Score("cpu@1", 500_000, "measured"),),
-        terms=some_terms(price_micro_per_unit_h=300_000, grace_s=2),
+        terms=some_terms(price_micro_per_unit_h=300_000, grace_s=2, own_project="heavy"),
     )
     night = some_facts(
         name="night",

@@ -61,7 +61,10 @@ def place(world: World, inbox: list[object], policy: Policy, now: int) -> Change
         )
         for lease in first.evicted:
             stop_one(world, changes, world.leases.get(lease), Cause.RECLAIMED, now)
-        rest = scene._replace(own=np.full_like(orders.own, NO_TRADE))
+        # At home owners start as they would alone, or not yet: not as somebody's guests.
+        is_home = orders.own != NO_TRADE
+        away = scene.kins._replace(rank=np.where(is_home, NO_TRADE, scene.kins.rank))
+        rest = scene._replace(own=np.full_like(orders.own, NO_TRADE), kins=away)
         placed = first.placed + fill_all(rest, orders.is_promised)
         bind(world, changes, orders, supply, placed, policy, now)
         score_starts(world, changes, orders.numbers[sorted({job for job, _ in placed})], now)

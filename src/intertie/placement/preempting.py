@@ -63,7 +63,8 @@ def with_leaving(places: Places, leaving: Ints) -> Places:
 def without_guests(soon: Places, guests: Guests) -> Places:
     """Return what owners would have if there were no guests: a fill of it says who should start."""
     alone = Places(soon.free.copy(), soon.whole, soon.traits, soon.lent.copy())
-    _move(np.arange(guests.node.shape[0]), -1, guests, alone)
+    for row in range(guests.node.shape[0]):
+        _move(guests, row, -1, alone)
     return alone
 
 
@@ -82,18 +83,21 @@ def claim(
     while at < rows.shape[0]:
         k = jobs.kin[rows[at]]
         last = at + (jobs.tasks[rows[at]] if own.is_gang[k] else 1)
-        chosen = nodes[at:last]
+        chosen, starts = nodes[at:last], TAKEN
         if choose(own, k, LARGEST, 0, places, nobody, chosen) >= 0:
-            when[at:last] = NOW
-            _book(own, k, 1, chosen, soon)
-            _pay(own, k, rows[at], chosen, jobs, places, wallet)
+            starts = NOW
+            for node in chosen:
+                cost = own.hold[k, places.traits[node, POOL]]
+                jobs.budget[rows[at]] -= cost
+                wallet[own.project[k]] -= cost
         elif choose(own, k, LARGEST, 0, soon, nobody, chosen) >= 0:
-            when[at:last] = SOON
+            starts = SOON
+        if starts != NOW:
             _book(own, k, 1, chosen, places)
-        else:
-            when[at:last] = TAKEN
-            _book(own, k, 1, chosen, places)
+        if starts != SOON:
             _book(own, k, 1, chosen, soon)
+        for task in range(at, last):
+            when[task] = starts
         at = last
     return Claims(rows, nodes, when)
 
@@ -107,63 +111,68 @@ def take_back(
     Claims that guests are in the way of take their room back, each where the least is lost for it.
     One that does not fit even so is left out, and ends nobody.
     """
-    gone = np.zeros(guests.node.shape[0], np.bool_)
-    is_met, nobody = np.ones(claims.job.shape[0], np.bool_), nothing_kept(places)
-    at = 0
+    gone, nobody = np.zeros(guests.node.shape[0], np.bool_), nothing_kept(places)
+    at, met = 0, 0
     while at < claims.job.shape[0]:
-        k = jobs.kin[claims.job[at]]
+        k, starts = jobs.kin[claims.job[at]], claims.when[at]
         last = at + (jobs.tasks[claims.job[at]] if own.is_gang[k] else 1)
-        chosen = claims.node[at:last]
-        if claims.when[at] == TAKEN:
+        chosen, is_met = claims.node[at:last], True
+        if starts == TAKEN:
             _book(own, k, -1, chosen, places)
             _book(own, k, -1, chosen, soon)
             pool = places.traits[chosen[0], POOL]
-            if _make_room(own, k, last - at, pool, soon, guests, gone):
+            is_met = _make_room(own, k, last - at, pool, soon, guests, gone)
+            if is_met:
                 choose(own, k, LARGEST, 0, soon, nobody, chosen)
                 _book(own, k, 1, chosen, places)
-            else:
-                is_met[at:last] = False
+        for task in range(at, last if is_met else at):
+            claims.job[met], claims.node[met] = claims.job[task], claims.node[task]
+            claims.when[met] = starts
+            met += 1
         at = last
     _spare(soon, guests, gone)
-    return Claims(claims.job[is_met], claims.node[is_met], claims.when[is_met]), gone
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _pay(
-    kins: Kins, k: int, job: int, nodes: Ints, jobs: Jobs, places: Places, wallet: Ints
-) -> None:
-    for node in nodes:
-        cost = kins.hold[k, places.traits[node, POOL]]
-        jobs.budget[job] -= cost
-        wallet[kins.project[k]] -= cost
+    return Claims(claims.job[:met], claims.node[:met], claims.when[:met]), gone
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _spare(soon: Places, guests: Guests, gone: Mask) -> None:
     """Let those stay who after all fit what is left: of all that are to end who would lose most."""
-    for row in in_order(-guests.loss):
-        if not gone[row]:
-            continue
-        members = np.flatnonzero(gone & (guests.group == guests.group[row]))
-        _move(members, 1, guests, soon)
-        is_needed = False
-        for member in members:
-            node = guests.node[member]
-            for resource in range(guests.size.shape[1]):
-                is_needed |= soon.free[node, resource] < 0
-                is_needed |= soon.lent[soon.traits[node, POOL], resource] < 0
-        if is_needed:
-            _move(members, -1, guests, soon)
-        else:
-            gone[members] = False
+    count = gone.shape[0]
+    keys = np.empty(count, np.int64)
+    for row in range(count):
+        keys[row] = -guests.loss[row]
+    for row in in_order(keys):
+        is_needed = not gone[row]
+        for other in range(0 if is_needed else count):
+            if gone[other] and guests.group[other] == guests.group[row]:
+                _move(guests, other, 1, soon)
+        for other in range(0 if is_needed else count):
+            if gone[other] and guests.group[other] == guests.group[row]:
+                is_needed |= _is_short(guests.node[other], soon)
+        for other in range(count if gone[row] else 0):
+            if gone[other] and guests.group[other] == guests.group[row]:
+                if is_needed:
+                    _move(guests, other, -1, soon)
+                elif other != row:
+                    gone[other] = False
+        gone[row] &= is_needed
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _move(rows: Ints, sign: int, guests: Guests, places: Places) -> None:
-    """Let guests take their room, or give it back."""
-    for row in rows:
-        pool = places.traits[guests.node[row], POOL]
-        take(guests.size, row, sign, guests.node[row], pool, places.free, places.lent)
+def _is_short(node: int, places: Places) -> bool:
+    """Return whether a node or its pool has less than nothing left."""
+    pool = places.traits[node, POOL]
+    for resource in range(places.free.shape[1]):
+        if places.free[node, resource] < 0 or places.lent[pool, resource] < 0:
+            return True
+    return False
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _move(guests: Guests, row: int, sign: int, places: Places) -> None:
+    """Let a guest take its room, or give it back."""
+    node = guests.node[row]
+    take(guests.size, row, sign, node, places.traits[node, POOL], places.free, places.lent)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -182,138 +191,185 @@ def _make_room(
     Again and again the next task goes where the least is lost for it. Bounded by the tasks times
     the pool's nodes times the square of its guests.
     """
-    need, here = own.need[k], np.flatnonzero(soon.traits[:, POOL] == pool)
-    room, lent = soon.free[here], soon.lent[pool : pool + 1].copy()
-    for at in range(here.shape[0]):
-        if not suits(own.need, own.wants, k, here[at], soon):
-            room[at] = -LARGEST // 2  # no machine of it could hold a task, whoever goes
-    where = np.searchsorted(here, guests.node)
-    is_there = (soon.traits[guests.node, POOL] == pool) & ~gone
-    stays = is_there.copy()
-    while _count(need, room, lent[0]) < wanted:
-        found = _least_lost(need, wanted, room, lent[0], where, stays, guests)
-        if not found.any():
+    trial = Places(soon.free.copy(), soon.whole, soon.traits, soon.lent.copy())
+    marked = gone.copy()
+    while True:
+        held = _held(own, k, pool, trial)
+        if min(held, _times(own.need, k, trial.lent, pool)) >= wanted:
+            break
+        found = _least_lost(own, k, wanted, held, pool, trial, guests, marked)
+        if not found.shape[0]:
             return False
-        for row in range(found.shape[0]):
-            if found[row]:
-                take(guests.size, row, -1, where[row], 0, room, lent)
-                stays[row] = False
-    for row in range(stays.shape[0]):
-        if is_there[row] and not stays[row]:
-            take(guests.size, row, -1, guests.node[row], pool, soon.free, soon.lent)
+        for first in found:
+            for row in range(marked.shape[0]):
+                if not marked[row] and guests.group[row] == guests.group[first]:
+                    marked[row] = True
+                    _move(guests, row, -1, trial)
+    for row in range(marked.shape[0]):
+        if marked[row] and not gone[row]:
+            _move(guests, row, -1, soon)
             gone[row] = True
     return True
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _count(need: Ints, room: Ints, lent: Ints) -> int:
-    """Return how many tasks of one size fit the nodes of a pool and what its owner lends."""
+def _held(own: Kins, k: int, pool: int, places: Places) -> int:
+    """Return how many tasks of a kin the nodes of a pool could hold, whatever is lent of them."""
     found = 0
-    for node in range(room.shape[0]):
-        found += _times(need, room[node])
-    return min(found, _times(need, lent))
+    for node in range(places.free.shape[0]):
+        if places.traits[node, POOL] == pool and suits(own.need, own.wants, k, node, places):
+            found += _times(own.need, k, places.free, node)
+    return found
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _times(need: Ints, room: Ints) -> int:
+def _times(need: Ints, k: int, room: Ints, row: int) -> int:
+    """Return how often need[k] goes into room[row]."""
     found = LARGEST // 2**32
-    for resource in range(need.shape[0]):
-        if need[resource] > 0:
-            found = min(found, max(0, room[resource] // need[resource]))
-        elif room[resource] < 0:
+    for resource in range(need.shape[1]):
+        if need[k, resource] > 0:
+            found = min(found, max(0, room[row, resource] // need[k, resource]))
+        elif room[row, resource] < 0:
             found = 0
     return found
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _least_lost(
-    need: Ints, wanted: int, room: Ints, lent: Ints, where: Ints, stays: Mask, guests: Guests
-) -> Mask:
-    """Return whose end makes room for one more task at the least loss; nobody if none can.
+    own: Kins,
+    k: int,
+    wanted: int,
+    held: int,
+    pool: int,
+    trial: Places,
+    guests: Guests,
+    marked: Mask,
+) -> Ints:
+    """Return whose end makes room for one more task at the least loss: the first of each group.
 
-    Of two nodes alike the one where fewer must go, then the first. Where nodes have room for all
-    that is wanted, it is the owner's bound that is short.
+    Nobody if none can. Of two nodes alike the one where fewer must go, then the first. Where nodes
+    have room for all that is wanted, it is the owner's bound that is short.
     """
-    best, least, fewest = np.zeros(stays.shape[0], np.bool_), LARGEST, LARGEST
-    held = 0
-    for node in range(room.shape[0]):
-        held += _times(need, room[node])
+    short = np.empty(own.need.shape[1], np.int64)
     if held >= wanted:
-        best = _cover(np.maximum(0, wanted * need - lent), stays, guests)
-    for node in range(room.shape[0] if held < wanted else 0):
-        short = (1 + _times(need, room[node])) * need - room[node]
-        found = _cover(np.maximum(0, short), stays & (where == node), guests)
-        if found.any():
-            loss, count = int(guests.loss[found].sum()), int(found.sum())
-            if loss < least or (loss == least and count < fewest):
-                best, least, fewest = found, loss, count
-    # Those of a gang end together, wherever they run.
-    for row in np.flatnonzero(best):
-        for other in range(stays.shape[0]):
-            best[other] |= stays[other] and guests.group[other] == guests.group[row]
+        for resource in range(short.shape[0]):
+            short[resource] = wanted * own.need[k, resource] - trial.lent[pool, resource]
+        return _cover(short, _stays(pool, -1, trial, guests, marked), guests)[0]
+    best, least = np.empty(0, np.int64), LARGEST
+    for node in range(trial.free.shape[0]):
+        if trial.traits[node, POOL] != pool or not suits(own.need, own.wants, k, node, trial):
+            continue
+        count = 1 + _times(own.need, k, trial.free, node)
+        for resource in range(short.shape[0]):
+            short[resource] = count * own.need[k, resource] - trial.free[node, resource]
+        found, loss = _cover(short, _stays(pool, node, trial, guests, marked), guests)
+        is_fewer = loss == least and found.shape[0] < best.shape[0]
+        if found.shape[0] and (loss < least or is_fewer):
+            best, least = found, loss
     return best
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _cover(short: Ints, who: Mask, guests: Guests) -> Mask:
-    """Return of whom to end so that nothing is short: nobody if all of them are not enough.
+def _stays(pool: int, node: int, places: Places, guests: Guests, marked: Mask) -> Ints:
+    """Return the guests of a pool that are not marked, of one of its nodes unless that is -1."""
+    rows, count = np.empty(marked.shape[0], np.int64), 0
+    for row in range(marked.shape[0]):
+        is_there = node in (-1, guests.node[row]) and places.traits[guests.node[row], POOL] == pool
+        if is_there and not marked[row]:
+            rows[count] = row
+            count += 1
+    return rows[:count]
 
-    The group with the least loss for each thousandth of what is short, again and again; or a
-    single one that is enough, if no more is lost so.
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _cover(short: Ints, rows: Ints, guests: Guests) -> tuple[Ints, int]:
+    """Return of whom to end so that nothing is short, by the first of each group, and the loss.
+
+    Nobody if all of them are not enough. The group with the least loss for each thousandth of what
+    is short, again and again; or a single one that is enough, if no more is lost so.
     """
-    picked, left, loss = np.zeros(who.shape[0], np.bool_), short.copy(), 0
-    rows, sizes = _groups(who, guests)
-    single = -1
-    for at in range(rows.shape[0]):
-        if _is_covered(short - sizes[at]) and (
-            single < 0 or guests.loss[rows[at]] < guests.loss[single]
-        ):
-            single = rows[at]
-    while not _is_covered(left):
+    firsts, sizes = _groups(rows, guests)
+    picked, left = np.zeros(firsts.shape[0], np.bool_), short.copy()
+    single, loss, count = -1, 0, 0
+    for at in range(firsts.shape[0]):
+        is_less = single < 0 or guests.loss[firsts[at]] < guests.loss[firsts[single]]
+        if is_less and _is_enough(sizes, at, short):
+            single = at
+    while _is_lacking(left):
         best, most = -1, 0
-        for at in range(rows.shape[0]):
-            gain = 0 if picked[rows[at]] else _gain(sizes[at], left)
-            if gain and (best < 0 or guests.loss[rows[at]] * most < guests.loss[rows[best]] * gain):
+        for at in range(firsts.shape[0]):
+            gain = 0 if picked[at] else _gain(sizes, at, left)
+            if gain and (
+                best < 0 or guests.loss[firsts[at]] * most < guests.loss[firsts[best]] * gain
+            ):
                 best, most = at, gain
         if best < 0:
-            return np.zeros(who.shape[0], np.bool_)
-        picked[rows[best]] = True
-        left -= sizes[best]
-        loss += guests.loss[rows[best]]
-    if single >= 0 and guests.loss[single] <= loss:
-        picked[:] = False
-        picked[single] = True
-    return picked
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _groups(who: Mask, guests: Guests) -> tuple[Ints, Ints]:
-    """Return the first row of each group of these, and what the group holds here in all."""
-    rows, sizes = np.flatnonzero(who), guests.size[who]
-    count = 0
-    for row in rows:
-        at = count - 1
-        while at >= 0 and guests.group[rows[at]] != guests.group[row]:
-            at -= 1
-        if at >= 0:
-            sizes[at] += guests.size[row]
-        else:
-            rows[count], sizes[count] = row, guests.size[row]
+            return firsts[:0], 0
+        picked[best] = True
+        loss += guests.loss[firsts[best]]
+        for resource in range(left.shape[0]):
+            left[resource] -= sizes[best, resource]
+    if single >= 0 and guests.loss[firsts[single]] <= loss:
+        firsts[0] = firsts[single]
+        return firsts[:1], int(guests.loss[firsts[0]])
+    for at in range(firsts.shape[0]):
+        if picked[at]:
+            firsts[count] = firsts[at]
             count += 1
-    return rows[:count], sizes[:count]
+    return firsts[:count], loss
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _gain(size: Ints, short: Ints) -> int:
+def _groups(rows: Ints, guests: Guests) -> tuple[Ints, Ints]:
+    """Return the first row of each group of these, and what the group holds of these in all."""
+    firsts, count = np.empty(rows.shape[0], np.int64), 0
+    sizes = np.zeros((rows.shape[0], guests.size.shape[1]), np.int64)
+    for row in rows:
+        at = 0
+        while at < count and guests.group[firsts[at]] != guests.group[row]:
+            at += 1
+        if at == count:
+            firsts[count] = row
+            count += 1
+        for resource in range(sizes.shape[1]):
+            sizes[at, resource] += guests.size[row, resource]
+    return firsts[:count], sizes
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _gain(sizes: Ints, row: int, short: Ints) -> int:
     """Return thousandths of what is short that this much gives, rounded up, over all resources."""
     found = 0
     for resource in range(short.shape[0]):
         if short[resource] > 0:
-            part = min(size[resource], short[resource])
+            part = min(sizes[row, resource], short[resource])
             found += -(-_SHARE * part // short[resource])
     return found
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _is_covered(short: Ints) -> bool:
-    return bool(short.max() <= 0)
+def _is_enough(sizes: Ints, row: int, short: Ints) -> bool:
+    is_enough = True
+    for resource in range(short.shape[0]):
+        is_enough &= sizes[row, resource] >= short[resource]
+    return is_enough
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _is_lacking(short: Ints) -> bool:
+    is_lacking = False
+    for amount in short:
+        is_lacking |= amount > 0
+    return is_lacking
+
+
+def warm() -> None:
+    """Compile the kernels, or load them: one owner's task, one guest, one node."""
+    one, each, none = np.ones((1, 1), np.int64), np.ones(1, np.int64), np.zeros(1, np.int64)
+    own = Kins(one, none, 0 * one, one, each, none, none)
+    places = Places(0 * one, one, np.zeros((1, 3), np.int64), 0 * one)
+    guests, soon = Guests(none, one, none, none), with_leaving(places, 0 * one)
+    without_guests(soon, guests)
+    jobs = Jobs(none, each, each.copy(), each)
+    claims = claim(none.copy(), none.copy(), jobs, own, places, soon, each.copy())
+    take_back(claims, jobs, own, places, soon, guests)

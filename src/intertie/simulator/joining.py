@@ -157,7 +157,8 @@ def _union(given: Federated, kinds: Kinds) -> tuple[Union, Kins]:
     is_home = home[:, None] == np.arange(len(told.providers))
     grace = np.array([provider.grace_s * S for provider in told.providers], np.int64)
     own = np.where(is_home & may, 0, NO_TRADE)
-    kins = _kins(units, home, rank)
+    # At home they start as they would alone, or not yet: not as somebody's guests.
+    kins = _kins(units, home, np.where(is_home, NO_TRADE, rank))
     at, cluster, is_open = _windows(told, int(given.trace.submit_ms.max()) * 2)
     union = Union(
         home=given.trace.home,
