@@ -139,7 +139,7 @@ def learn(foresight: Foresight, job: int, user: int, stated_ms: int, ran_ms: int
         return
     found, limit = log2(max(SHORTEST_MS, ran_ms)), min(stated_ms, ENDLESS_MS)
     if foresight.centre[job]:
-        at = BINS // 2 + (found - foresight.centre[job]) // BIN
+        at = BINS // 2 + (found - foresight.centre[job] + BIN // 2) // BIN
         foresight.missed[min(BINS - 1, max(0, at))] += 1
     factor = found - log2(max(SHORTEST_MS, limit))
     for level in range(LEVELS):
@@ -174,6 +174,6 @@ def _quantile(foresight: Foresight, job: int, part_ppm: int, limit_ms: int) -> i
     while counted * PPM < wanted:
         at += 1
         counted += missed[at]
-    by = (at - BINS // 2) * BIN + BIN // 2
+    by = (at - BINS // 2) * BIN
     within = min(LONGEST, max(0, foresight.centre[job] + by))
     return min(limit_ms, exp2(within))
