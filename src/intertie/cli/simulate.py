@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +33,9 @@ def simulate(
         str, typer.Option("--lengths", help="cli.option.lengths", metavar="KIND")
     ] = "stated",
     order: Annotated[str, typer.Option("--order", help="cli.option.order", metavar="NAME")] = "",
+    providers: Annotated[
+        Path | None, typer.Option("--providers", help="cli.option.providers_file", metavar="FILE")
+    ] = None,
     by_instant: Annotated[bool, typer.Option("--by-instant", help="cli.option.by_instant")] = False,
     seed: Annotated[int, typer.Option("--seed", help="cli.option.seed")] = 0,
 ) -> None:
@@ -38,7 +43,9 @@ def simulate(
     from intertie.client import BadInput
     from intertie.client.errors import problem_of
     from intertie.placement.ordering import ORDERS
+    from intertie.simulator.joining import read_federated
     from intertie.simulator.running import LENGTHS, Setting
+    from intertie.simulator.traces.reading import read_trace
     from intertie.simulator.traces.trace import BadTrace
 
     _one_of(lengths, LENGTHS, "--lengths")
@@ -46,8 +53,9 @@ def simulate(
     setting = Setting(capacity or 0, lengths, not by_instant, seed, order=order)
     found: dict[str, dict[str, Outcome]] = {}
     try:
-        for path in traces:
-            found[path.name] = _run(session, path, [policy, *(vs or [])], setting)
+        for path in [providers] if providers else traces:
+            read = partial(read_federated, path, traces) if providers else partial(read_trace, path)
+            found[path.name] = _run(session, read, [policy, *(vs or [])], setting)
     except (BadTrace, OSError) as error:
         title = session.text("cli.simulate.bad_trace")
         raise BadInput(problem_of("bad_trace", title, str(error), status=422)) from error
@@ -60,13 +68,14 @@ def simulate(
         session.out.print(scores_table(outcomes, name, session.lang))
 
 
-def _run(session: Session, path: Path, names: list[str], setting: Setting) -> dict[str, Outcome]:
-    """Return the outcome of each policy on one file; BadTrace or OSError if it cannot be read."""
+def _run(
+    session: Session, read: Callable[[], Any], names: list[str], setting: Setting
+) -> dict[str, Outcome]:
+    """Return the outcome of each policy on what is read; BadTrace or OSError if it cannot be."""
     from intertie.simulator.policies import policies_for
-    from intertie.simulator.traces.reading import read_trace
 
     with session.waiting("cli.simulate.reading"):
-        trace = read_trace(path)
+        trace = read()
     known = policies_for(trace)
     chosen = [_known(known, name, at) for at, name in enumerate(names)]
     outcomes = {}

@@ -17,7 +17,7 @@ from intertie.model.request import DataReference, Request, Resources
 from intertie.model.units import GIB, MICRO
 from intertie.placement.constraints import refuse
 from intertie.placement.given import BACKFILLS, NO_TRADE, POOL, Kins, Places
-from intertie.placement.moving import move
+from intertie.placement.moving import moving_ms
 from intertie.simulator.federation import Fate, Union, live_together, nothing_yet
 from intertie.simulator.providers import DAY_MIN, Provider, Providers, read_providers
 from intertie.simulator.replay import ReplayPolicy, replay
@@ -180,20 +180,20 @@ def _ways(told: Providers, kinds: Kinds, seen: list[list[PoolFacts]]) -> tuple[I
     """Return delay in milliseconds, price by unit and hour, and who may go; axes [kind, cluster].
 
     By the same rules as in the network: `constraints.refuse` of what a pool looks like from home,
-    and `moving.move` over the link between them.
+    and `moving.moving_ms` over the link between them.
     """
     shape = (kinds.shape.shape[1], len(told.providers))
     delay, price, may = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, bool)
     for kind, row in enumerate(kinds.shape.T.tolist()):
-        at = told.providers[row[Kinds.HOME]]
+        home, at = row[Kinds.HOME], told.providers[row[Kinds.HOME]]
         request = _request(row, at)
         for cluster, provider in enumerate(told.providers):
-            facts = seen[row[Kinds.HOME]][cluster]
+            facts = seen[home][cluster]
             may[kind, cluster] = refuse(request, facts, provider.name, at.name) is None
             if provider is not at:
                 may[kind, cluster] &= bool(row[Kinds.IS_REQUEUEABLE])
-                link = told.links.between(at, provider)
-                delay[kind, cluster], _ = move(request, facts.datasets, link)
+                links = (told.links.between(at, provider),)
+                delay[kind, cluster] = moving_ms(request, facts, [seen[home][home]], links)
                 price[kind, cluster] = _micro(provider.price_per_unit_h)
     return delay, price, may
 
@@ -220,6 +220,7 @@ def _seen_from(told: Providers, home: Provider) -> list[PoolFacts]:
             latency_source="distance",
             nodes=(NodeFacts(each.name, PLENTY, PLENTY, PLENTY, "device", each.capacity),),
             terms=Terms(_micro(each.price_per_unit_h), each.grace_s, PLENTY, PLENTY, each.name),
+            datasets=("data",) if each is home else (),
         )
         for each in told.providers
     ]
