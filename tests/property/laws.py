@@ -35,6 +35,7 @@ from intertie.simulator.network import SimulatedNetwork
 from intertie.world.changes import Changes
 from intertie.world.world import World
 from tests.property.derived import is_counted_right
+from tests.property.quotas import keep_their_quotas, may_hold_no_more
 
 STATES: dict[str, type[Any]] = {
     "Job": JobState,
@@ -95,6 +96,8 @@ class Watch:
         """Judge the World when no round changes anything any more at this instant."""
         assert self.network.policy.fee_ppm < 1_000_000
         for job, task in waiting(world):
+            if may_hold_no_more(world, job):
+                continue
             places = open_to(world, self.network, job)
             is_kept = places and (
                 kept_from(world, self.network, job, places) or kept_by_owners(world, job, places)
@@ -156,6 +159,7 @@ class Watch:
             )
             others = [x for x in world.leases.where(task=lease.task) if x.state in ALIVE]
             assert others == [], "a second attempt while the first may run"
+        keep_their_quotas(world, new)
         for number, count in Counter(lease.job for lease in new).items():
             if world.jobs.get(number).is_gang:
                 assert count == len(world.tasks.where(job=number, state=TaskState.QUEUED))

@@ -216,6 +216,17 @@ def test_the_first_jobs_of_kth_start_when_the_slow_twin_says(
     assert found.tolist() == SlowReplay(trace, trace.capacity, policy).run()
 
 
+@pytest.mark.parametrize("backfill", BACKFILLS)
+@pytest.mark.parametrize("is_by_event", [False, True])
+def test_step_by_step_every_job_starts_when_it_does_in_one_loop(
+    backfill: str, is_by_event: bool
+) -> None:
+    trace = read_trace(SLICES / "kth-sp2-first-400.swf")
+    policy = ReplayPolicy(backfill, is_by_event=is_by_event)
+    fused, stepped = (replay(trace, trace.capacity, policy, by_step) for by_step in (False, True))
+    assert fused.tobytes() == stepped.tobytes()
+
+
 def test_a_replay_is_the_same_each_time() -> None:
     trace = read_trace(SLICES / "kth-sp2-first-400.swf")
     first, again = (replay(trace, trace.capacity, ReplayPolicy("easy-sjbf")) for _ in range(2))

@@ -22,6 +22,7 @@ from intertie.placement.preempting import (
     with_leaving,
     without_guests,
 )
+from intertie.placement.shares import take
 from intertie.world.kins import Kin
 from intertie.world.table import Ints
 from intertie.world.world import ROOM, World
@@ -100,7 +101,8 @@ def owners_first(
         jobs.tasks[job] -= 1
     is_now = claims.when == NOW
     starting = claims.job[is_now]
-    np.add.at(payers.used, kins.project[jobs.kin[starting]], kins.use[jobs.kin[starting]])
+    for kin in jobs.kin[starting].tolist():
+        take(payers, kins.project[kin], kin, 1, kins.use[kin])
     placed = list(zip(starting.tolist(), claims.node[is_now].tolist(), strict=True))
     return Owned(placed, world.leases.column("id")[tenants.guests[gone]].tolist())
 

@@ -4,8 +4,8 @@ Kernels, with their specification in `SlowFill` (tests/support/slow_fill.py).
 """
 
 import numpy as np
-from numba import njit
 
+from intertie.placement.compiling import anew, in_place
 from intertie.placement.given import (
     CLASS,
     LARGEST,
@@ -23,7 +23,7 @@ from intertie.placement.given import (
 NO_ROOM, TOO_DEAR, NOT_WHOLE, IS_KEPT = -1, -2, -3, -4
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def choose(
     kins: Kins, k: int, most: int, until: int, places: Places, kept: Kept, chosen: Ints
 ) -> int:
@@ -39,6 +39,15 @@ def choose(
             book(kins.need, k, 1, node, until, places, kept)
             chosen[0] = node
         return node
+    return _choose_pool(kins, k, node, most, until, places, kept, chosen)
+
+
+@anew
+def _choose_pool(
+    kins: Kins, k: int, node: int, most: int, until: int, places: Places, kept: Kept, chosen: Ints
+) -> int:
+    """Choose for a gang, whose first task would rather go to `node`."""
+    rank = kins.rank[k]
     may, only = rank.copy(), np.empty_like(rank)
     while node >= 0:
         pool, taken = places.traits[node, POOL], 0
@@ -58,7 +67,7 @@ def choose(
     return NOT_WHOLE
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def best_node(
     kins: Kins, k: int, rank: Ints, most: int, until: int, places: Places, kept: Kept
 ) -> int:
@@ -89,7 +98,7 @@ def best_node(
     return best
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def is_better(places: Places, one: int, other: int) -> bool:
     """Return whether of two nodes alike in rank a task rather goes to the one: never to its like.
 
@@ -108,14 +117,14 @@ def is_better(places: Places, one: int, other: int) -> bool:
     return False
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def suits(need: Ints, wants: Ints, k: int, node: int, places: Places) -> bool:
     """Return whether one machine is of the class that is wanted and could hold the task."""
     is_class = not wants[k] or wants[k] == places.traits[node, CLASS]
     return bool(is_class and fits(need, k, node, node, places.whole, places.whole))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def fits(need: Ints, k: int, node: int, pool: int, free: Ints, lent: Ints) -> bool:
     """Return whether need[k] is free at a node, and lent by its pool."""
     for resource in range(need.shape[1]):
@@ -125,7 +134,7 @@ def fits(need: Ints, k: int, node: int, pool: int, free: Ints, lent: Ints) -> bo
     return True
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def book(need: Ints, k: int, sign: int, node: int, until: int, places: Places, kept: Kept) -> None:
     """Take room now, and from what is kept for later where it is still needed then."""
     pool = places.traits[node, POOL]
@@ -134,7 +143,7 @@ def book(need: Ints, k: int, sign: int, node: int, until: int, places: Places, k
         take(need, k, sign, node, pool, kept.free, kept.lent)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def take(size: Ints, row: int, sign: int, node: int, pool: int, free: Ints, lent: Ints) -> None:
     """Take size[row] from a node and its pool; give it back where `sign` is -1."""
     for resource in range(size.shape[1]):

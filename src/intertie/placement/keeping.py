@@ -4,9 +4,9 @@ Kernels, with their specification in `SlowFill` (tests/support/slow_fill.py).
 """
 
 import numpy as np
-from numba import njit
 
 from intertie.placement.choosing import choose, fits, suits, take
+from intertie.placement.compiling import anew, in_place
 from intertie.placement.given import (
     LARGEST,
     NO_TRADE,
@@ -21,13 +21,13 @@ from intertie.placement.given import (
 )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@anew
 def nothing_kept(places: Places) -> Kept:
     """Return what is kept for nobody."""
     return Kept(np.array([LARGEST, -1]), places.free.copy(), places.lent.copy())
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def keep(
     jobs: Jobs,
     kins: Kins,
@@ -49,7 +49,10 @@ def keep(
     _copy(places.free, kept.free)
     _copy(places.lent, kept.lent)
     then = Places(kept.free, places.whole, places.traits, kept.lent)
-    ends, chosen = _ends(jobs, placed, count), placed.node[count : count + wanted]
+    ends, chosen = placed.by_end, placed.node[count : count + wanted]
+    ends[:1] = 0
+    if count > 1:
+        _put_by_end(jobs, placed, count)
     at, new, is_worth = 0, 0, False
     while at < releases.order.shape[0] or new < count:
         due = _due(releases, at, now)
@@ -68,29 +71,27 @@ def keep(
             continue
         if new < count and now + jobs.length[placed.job[ends[new]]] == due:
             continue
-        if choose(kins, k, most, 0, then, kept, chosen) >= 0:
+        if choose(kins, k, most, now, then, kept, chosen) >= 0:
             kept.at[0] = due
             return True
         is_worth = False
     return False
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _due(releases: Releases, at: int, now: int) -> int:
     """Return when the next lease gives back what it holds: who is overdue, now."""
     if at == releases.order.shape[0]:
         return LARGEST
-    return max(now, releases.at[releases.order[at]])
+    return int(max(now, releases.at[releases.order[at]]))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _ends(jobs: Jobs, placed: Placed, count: int) -> Ints:
-    """Return those placed just now, by their rows, as they will end."""
-    ends = np.arange(count)
-    return in_order(jobs.length[placed.job[:count]]) if count > 1 else ends
+@anew
+def _put_by_end(jobs: Jobs, placed: Placed, count: int) -> None:
+    placed.by_end[:count] = in_order(jobs.length[placed.job[:count]])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _give_back(
     kins: Kins, k: int, most: int, wanted: int, size: Ints, row: int, node: int, then: Places
 ) -> bool:
@@ -110,7 +111,7 @@ def _give_back(
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _lends(need: Ints, k: int, wanted: int, pool: int, lent: Ints) -> bool:
     for resource in range(need.shape[1]):
         if lent[pool, resource] // wanted < need[k, resource]:
@@ -118,7 +119,7 @@ def _lends(need: Ints, k: int, wanted: int, pool: int, lent: Ints) -> bool:
     return True
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _copy(source: Ints, target: Ints) -> None:
     """Copy a table by hand: a slice that is assigned brings the words of its error along."""
     for row in range(source.shape[0]):
@@ -126,7 +127,7 @@ def _copy(source: Ints, target: Ints) -> None:
             target[row, column] = source[row, column]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@anew
 def in_order(keys: Ints) -> Ints:
     """Return the rows by their keys, of two alike the earlier: a merge sort from below.
 

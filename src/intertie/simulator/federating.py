@@ -1,5 +1,6 @@
 """The policies of several providers: each alone, all as one pool, and joined."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,9 @@ from intertie.simulator.traces.trace import Ints
 def run(way: str, given: Federated, setting: Setting) -> Outcome:
     """Return the outcome of one way; a wait is all that a job took beside its own run."""
     policy = ReplayPolicy("easy", setting.lengths == "true", setting.is_by_event)
+    if setting.seed:  # else what traces do not say is drawn by the file's own
+        demand = replace(given.told.demand, seed=setting.seed)
+        given = replace(given, told=replace(given.told, demand=demand))
     trace, more, columns = given.trace, {}, {"home": given.trace.home}
     if way == "joined":
         fate = joined(given, policy)

@@ -34,6 +34,7 @@ from intertie.placement.preempting import (
     with_leaving,
     without_guests,
 )
+from intertie.placement.shares import flat
 from intertie.simulator.tide import (
     ABSENT,
     BEGUN,
@@ -294,8 +295,8 @@ def _decide(
             _start(waiting[claims.job[at]], claims.node[at], now, work, tide, union, books)
     running = tide.running[: counts[RUNNING]]
     releases = Releases(work.due, work.node, union.size, running.copy())
-    kept = nothing_kept(places)
-    rows, nodes = fill(told, kins, places, _payers(union, books), releases, kept, backfill, now)
+    kept, payers = nothing_kept(places), _payers(union, books, told, kins)
+    rows, nodes = fill(told, kins, places, payers, releases, kept, backfill, now)
     for at in range(rows.shape[0]):
         _start(waiting[rows[at]], nodes[at], now, work, tide, union, books)
     for at in range(claims.job.shape[0]):
@@ -319,8 +320,24 @@ def _told(waiting: Ints, work: Work) -> Jobs:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _payers(union: Union, books: Books) -> Payers:
-    return Payers(books.used.copy(), union.weight, np.full(books.used.shape[0], LARGEST))
+def _payers(union: Union, books: Books, told: Jobs, kins: Kins) -> Payers:
+    """Return the homes side by side, each with what it has used of late."""
+    homes = books.used.shape[0]
+    queue = _by_home(told.kin, kins.project, homes)
+    wallet = np.full(homes, LARGEST)
+    return flat(books.used, union.weight, wallet, queue, kins.need.shape[0])
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _by_home(kin: Ints, project: Ints, homes: int) -> Ints:
+    """Return the rows of jobs by home, each home's in their order."""
+    queue, count = np.empty(kin.shape[0], np.int64), 0
+    for home in range(homes):
+        for row in range(kin.shape[0]):
+            if project[kin[row]] == home:
+                queue[count] = row
+                count += 1
+    return queue
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -368,9 +385,8 @@ def _claims(
         theirs = _told(waiting[rows], work)
         at_home = running[(work.node[running] == home) & (union.home[running] == home)]
         releases = Releases(work.due, work.node, union.size, at_home)
-        alone, payers = without_guests(soon, guests), _nobody(places.lent.shape[0])
-        kept = nothing_kept(alone)
-        own = union.own
+        alone, own = without_guests(soon, guests), union.own
+        kept, payers = nothing_kept(alone), _nobody(places.lent.shape[0], theirs, own)
         placed, there = fill(theirs, own, alone, payers, releases, kept, backfill, now)
         found = claim(placed, there, theirs, own, places, soon, payers.wallet)
         for at in range(found.job.shape[0]):
@@ -381,9 +397,11 @@ def _claims(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _nobody(homes: int) -> Payers:
+def _nobody(homes: int, told: Jobs, kins: Kins) -> Payers:
     """Return payers among whom nobody has used anything yet."""
-    return Payers(np.zeros(homes, np.int64), np.ones(homes, np.int64), np.full(homes, LARGEST))
+    used, weight = np.zeros(homes, np.int64), np.ones(homes, np.int64)
+    queue = _by_home(told.kin, kins.project, homes)
+    return flat(used, weight, np.full(homes, LARGEST), queue, kins.need.shape[0])
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

@@ -20,8 +20,8 @@ from intertie.placement.given import BACKFILLS, NO_TRADE, POOL, Kins, Places
 from intertie.placement.moving import moving_ms
 from intertie.simulator.federation import Fate, Union, live_together, nothing_yet
 from intertie.simulator.providers import DAY_MIN, Provider, Providers, read_providers
-from intertie.simulator.replay import ReplayPolicy, replay
-from intertie.simulator.tide import ABSENT, Work, tide_of
+from intertie.simulator.replay import ReplayPolicy, replay, work_of
+from intertie.simulator.tide import ABSENT, tide_of
 from intertie.simulator.traces.reading import read_trace
 from intertie.simulator.traces.trace import BadTrace, Ints, S, Trace, merged
 
@@ -94,7 +94,7 @@ def joined(given: Federated, policy: ReplayPolicy) -> Fate:
     traits = np.zeros((len(whole), 3), np.int64)
     traits[:, POOL] = np.arange(len(whole))
     places = Places(whole.copy(), whole, traits, whole.copy())
-    work, tide = _work_of(trace, kinds, policy), tide_of(len(trace))
+    work, tide = work_of(trace, kinds.kind, policy), tide_of(len(trace))
     fate, books = nothing_yet(len(trace), len(whole))
     rule = BACKFILLS.index(policy.backfill)
     live_together(work, tide, kins, places, union, books, fate, rule)
@@ -128,22 +128,6 @@ def _part(trace: Trace, which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Tr
     return Trace(**{name: getattr(trace, name)[which] for name in names})
 
 
-def _work_of(trace: Trace, kinds: Kinds, policy: ReplayPolicy) -> Work:
-    """Return the trace's columns before the first of its jobs came."""
-    jobs = len(trace)
-    return Work(
-        trace.submit_ms,
-        trace.run_ms.copy(),
-        trace.run_ms if policy.is_perfect else trace.length_ms,
-        trace.units,
-        trace.user,
-        np.zeros(jobs, np.int64),
-        kinds.kind,
-        *np.empty((2, jobs), np.int64),
-        *np.full((5, jobs), ABSENT, np.int64),
-    )
-
-
 def _union(given: Federated, kinds: Kinds) -> tuple[Union, Kins]:
     """Return what the clusters agreed on, and where each kind of jobs would rather go."""
     told, (units, home, *_) = given.told, kinds.shape
@@ -153,7 +137,7 @@ def _union(given: Federated, kinds: Kinds) -> tuple[Union, Kins]:
     limit = np.array([-1 if most is None else _micro(most) for most in pays], np.int64)[home]
     # clear() reads 0 as no limit: who pays nothing goes where it costs nothing.
     may &= (limit[:, None] != 0) | (price == 0)
-    rank = clear(price, delay, np.maximum(0, limit), np.ones_like(home), may).rank
+    rank = clear(price, delay, np.maximum(0, limit), np.ones_like(home), may > 0).rank
     is_home = home[:, None] == np.arange(len(told.providers))
     grace = np.array([provider.grace_s * S for provider in told.providers], np.int64)
     own = np.where(is_home & may, 0, NO_TRADE)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from intertie.placement.choosing import take
+from intertie.placement.compiling import in_place, on_call
 from intertie.placement.fill import serve
 from intertie.placement.given import (
     BACKFILLS,
@@ -32,6 +32,7 @@ from intertie.placement.given import (
 )
 from intertie.placement.keeping import nothing_kept
 from intertie.placement.ordering import EXPANSION, ORDERS, queue_key
+from intertie.placement.shares import flat
 from intertie.planner.predicting import (
     ENDLESS_MS,
     Foresight,
@@ -48,6 +49,7 @@ from intertie.simulator.tide import (
     CAME,
     GIVEN,
     NEW,
+    NOW,
     RUNNING,
     WAITING,
     Tide,
@@ -104,27 +106,27 @@ class Rules(NamedTuple):
     patience_ms: int
 
 
-def replay(trace: Trace, capacity: int, policy: ReplayPolicy) -> Ints:
+def replay(trace: Trace, capacity: int, policy: ReplayPolicy, is_by_step: bool = False) -> Ints:
     """Return when each job started, in milliseconds; axes [job].
 
     One machine of `capacity` units holds them all. BadTrace if a job is larger than that.
     """
     alone = replace(trace, home=np.zeros(len(trace), np.int64))
-    return replay_together(alone, [capacity], np.zeros((1, 1), np.int64), policy)[0]
+    return replay_together(alone, [capacity], np.zeros((1, 1), np.int64), policy, is_by_step)[0]
 
 
 def replay_together(
-    trace: Trace, capacity: list[int], rank: Ints, policy: ReplayPolicy
+    trace: Trace, capacity: list[int], rank: Ints, policy: ReplayPolicy, is_by_step: bool = False
 ) -> tuple[Ints, Ints]:
     """Return when and at which cluster each job started; axes [job].
 
     Each cluster is one machine of so many units. rank[home, cluster] is where the jobs of a home
     would rather go, the lowest first, and NO_TRADE where they may not. BadTrace if a job fits
-    nowhere that it may go.
+    nowhere that it may go. `is_by_step`: the loop over events is Python's, and calls the kernel
+    for each, as a live decider would; the result is the same.
     """
-    by_shape = np.stack([trace.units, trace.home])
-    shapes, kin = np.unique(by_shape, axis=1, return_inverse=True)
-    units, own = shapes
+    shapes, kin = np.unique(trace.units * len(rank) + trace.home, return_inverse=True)
+    units, own = np.divmod(shapes, len(rank))
     whole = np.array(capacity, np.int64).reshape(-1, 1)
     may = rank[own] != NO_TRADE
     if too_large := np.flatnonzero(~(may & (whole[:, 0] >= units[:, None])).any(axis=1)).tolist():
@@ -135,10 +137,16 @@ def replay_together(
     traits = np.zeros((len(capacity), 3), np.int64)
     traits[:, POOL] = np.arange(len(capacity))
     places = Places(whole.copy(), whole, traits, whole.copy())
-    work = _work_of(trace, kin.reshape(-1).astype(np.int64), policy)
+    work = work_of(trace, kin.reshape(-1).astype(np.int64), policy)
     desk = _desk_of(work, kins, places)
     foresight = foresight_of(policy.predictor, work.user, work.units, work.stated)
-    _replay(work, tide_of(len(trace)), desk, kins, places, foresight, _rules_of(policy))
+    rules = _rules_of(policy)
+    told = (work, tide_of(len(trace)), desk, kins, places, foresight, rules)
+    if is_by_step:
+        while _step(*told):
+            pass
+    else:
+        _replay(*told)
     return work.start, work.node
 
 
@@ -151,7 +159,7 @@ def _rules_of(policy: ReplayPolicy) -> Rules:
     )
 
 
-def _work_of(trace: Trace, kin: Ints, policy: ReplayPolicy) -> Work:
+def work_of(trace: Trace, kin: Ints, policy: ReplayPolicy) -> Work:
     """Return a trace's columns before the first of its jobs came.
 
     Where nobody stated a length, whoever predicts must not read it from what jobs will take.
@@ -178,18 +186,18 @@ def _desk_of(work: Work, kins: Kins, places: Places) -> Desk:
     """Return the desk before the first round: everybody pays alike and has enough."""
     jobs, one = len(work.kin), np.ones(1, np.int64)
     each = np.ones(jobs, np.int64)
-    queue, job, node = np.empty((3, jobs), np.int64)
+    queue, job, node, by_end = np.empty((4, jobs), np.int64)
     return Desk(
         Jobs(work.kin, each, np.full(jobs, LARGEST), work.length),
         Line(queue, 0 * one, 0 * one, each, np.zeros(len(kins.need), np.bool_)),
-        Payers(0 * one, one, LARGEST * one),
+        flat(0 * one, one, LARGEST * one, queue, len(kins.need)),
         kins.need[work.kin],
         nothing_kept(places),
-        Placed(job, node),
+        Placed(job, node, by_end),
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@on_call
 def _replay(
     work: Work,
     tide: Tide,
@@ -199,30 +207,47 @@ def _replay(
     foresight: Foresight,
     rules: Rules,
 ) -> None:
-    """Let all jobs come and end; what becomes of them is written into `work`.
+    """Let all jobs come and end; what becomes of them is written into `work`."""
+    while _step(work, tide, desk, kins, places, foresight, rules):
+        pass
+
+
+@on_call
+def _step(
+    work: Work,
+    tide: Tide,
+    desk: Desk,
+    kins: Kins,
+    places: Places,
+    foresight: Foresight,
+    rules: Rules,
+) -> bool:
+    """Let the next job come or end, and decide; return False if there is none.
 
     Of one instant: who ends exactly as expected has ended before all else, then who outlasts what
     was expected is told, then come those who come, then those end who end, as they started.
     """
-    now = _next_instant(work, tide)
-    while now < LARGEST:
+    counts, now = tide.counts, _next_instant(work, tide)
+    if now == LARGEST:
+        return False
+    is_told = False
+    if now > counts[NOW]:
+        counts[NOW] = now
         is_told = _meet_what_was_expected(now, work, tide, kins, places, foresight)
-        if is_told and (rules.is_by_event or not _is_more(now, work, tide)):
-            _decide(now, work, tide, desk, kins, places, rules)
-        while _is_more(now, work, tide):
-            came = tide.counts[CAME]
-            if came < work.submit.shape[0] and work.submit[came] == now:
-                _come(came, work, tide, foresight, rules)
-            else:
-                job = take_end(tide, work)
-                if work.due[job] != ABSENT:
-                    _end(job, work, tide, kins, places, foresight)
-            if rules.is_by_event or not _is_more(now, work, tide):
-                _decide(now, work, tide, desk, kins, places, rules)
-        now = _next_instant(work, tide)
+    if not is_told:
+        came = counts[CAME]
+        if came < work.submit.shape[0] and work.submit[came] == now:
+            _come(came, work, tide, foresight, rules)
+        else:
+            job = take_end(tide, work)
+            if work.due[job] != ABSENT:
+                _end(job, work, tide, kins, places, foresight)
+    if rules.is_by_event or _next_instant(work, tide) > now:
+        _decide(now, work, tide, desk, kins, places, rules)
+    return True
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _next_instant(work: Work, tide: Tide) -> int:
     """Return when next a job comes, ends, or outlasts what was expected; LARGEST if none does."""
     counts, now = tide.counts, next_end(tide, work)
@@ -233,21 +258,13 @@ def _next_instant(work: Work, tide: Tide) -> int:
     return int(now)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _is_more(now: int, work: Work, tide: Tide) -> bool:
-    """Return whether one more job comes or ends at this instant."""
-    came = tide.counts[CAME]
-    is_coming = came < work.submit.shape[0] and work.submit[came] == now
-    return bool(is_coming or next_end(tide, work) == now)
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _come(job: int, work: Work, tide: Tide, foresight: Foresight, rules: Rules) -> None:
     """Let a job come: how long it will take, and before whom it goes."""
     stated = work.stated[job]
     _, likely, high = foresee(foresight, job, work.user[job], stated)
     work.length[job] = likely
-    work.reach[job] = reach(foresight, likely, high, stated)
+    work.reach[job] = max(1, reach(foresight, likely, high, stated))
     work.key[job] = _key(job, work.submit[job], work, rules)
     insert(tide.waiting, tide.counts[WAITING], work.key, job)
     tide.counts[CAME] += 1
@@ -255,7 +272,7 @@ def _come(job: int, work: Work, tide: Tide, foresight: Foresight, rules: Rules) 
     tide.counts[WAITING] += 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _meet_what_was_expected(
     now: int, work: Work, tide: Tide, kins: Kins, places: Places, foresight: Foresight
 ) -> bool:
@@ -276,7 +293,7 @@ def _meet_what_was_expected(
     return is_told
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _end(
     job: int, work: Work, tide: Tide, kins: Kins, places: Places, foresight: Foresight
 ) -> None:
@@ -290,7 +307,7 @@ def _end(
     learn(foresight, job, work.user[job], work.stated[job], work.run[job])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _decide(
     now: int, work: Work, tide: Tide, desk: Desk, kins: Kins, places: Places, rules: Rules
 ) -> None:
@@ -335,7 +352,7 @@ def _decide(
         counts[GIVEN] = places.free.shape[0] > 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _put_in_order(now: int, work: Work, tide: Tide, rules: Rules) -> None:
     """Write the keys anew that time has changed: of all, or of those who have lost patience."""
     counts, waiting = tide.counts, tide.waiting
@@ -357,14 +374,14 @@ def _put_in_order(now: int, work: Work, tide: Tide, rules: Rules) -> None:
             insert(waiting, counts[WAITING] - 1, work.key, job)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _key(job: int, now: int, work: Work, rules: Rules) -> int:
     submit, length, units = work.submit[job], work.length[job], work.units[job]
     deadline, patience = work.deadline[job], rules.patience_ms
     return queue_key(rules.order, submit, length, units, deadline, 0, now, patience)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _is_settled(now: int, work: Work, tide: Tide, kept: Kept) -> bool:
     """Return whether all who wait but the last who came were asked, and would be told the same.
 
@@ -375,11 +392,11 @@ def _is_settled(now: int, work: Work, tide: Tide, kept: Kept) -> bool:
     if counts[GIVEN] or counts[NEW] > 1:
         return False
     if kept.at[0] == LARGEST or not counts[NEW]:
-        return now <= kept.at[0]
-    return now <= kept.at[0] and work.key[kept.at[1]] <= work.key[counts[CAME] - 1]
+        return bool(now <= kept.at[0])
+    return bool(now <= kept.at[0] and work.key[kept.at[1]] <= work.key[counts[CAME] - 1])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _drop_started(waiting: Ints, count: int, left: Ints) -> int:
     kept = 0
     for at in range(count):
@@ -389,7 +406,7 @@ def _drop_started(waiting: Ints, count: int, left: Ints) -> int:
     return kept
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _start(job: int, node: int, now: int, work: Work, tide: Tide) -> None:
     counts = tide.counts
     work.start[job], work.node[job], work.begun[job] = now, node, counts[BEGUN]

@@ -6,14 +6,14 @@ Bundles of int64 columns that one compiled loop reads and writes: nothing is mad
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from intertie.placement.compiling import in_place
 from intertie.placement.given import LARGEST, Ints
 
 # What `Tide.counts` counts: who waits, who runs, how many ends are awaited, who came, who started;
-# who came since the last round, what else happened since that may give others room, and how many
-# were asked whether they have lost patience.
-WAITING, RUNNING, ENDING, CAME, BEGUN, NEW, GIVEN, ASKED = range(8)
+# who came since the last round, whether others may have got room since, how many were asked whether
+# they have lost patience; and the instant it is.
+WAITING, RUNNING, ENDING, CAME, BEGUN, NEW, GIVEN, ASKED, NOW = range(9)
 ABSENT = -1
 
 
@@ -60,10 +60,12 @@ class Tide(NamedTuple):
 def tide_of(jobs: int) -> Tide:
     """Return the tide before the first of so many jobs came."""
     waiting, running, ending = np.empty((3, jobs), np.int64)
-    return Tide(waiting, running, ending, np.zeros(8, np.int64))
+    counts = np.zeros(9, np.int64)
+    counts[NOW] = ABSENT
+    return Tide(waiting, running, ending, counts)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def insert(row: Ints, count: int, keys: Ints, job: int) -> int:
     """Put a job into a row of `count` that is sorted by key, behind its like; return where."""
     first, last = 0, count
@@ -79,7 +81,7 @@ def insert(row: Ints, count: int, keys: Ints, job: int) -> int:
     return first
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def remove(row: Ints, count: int, keys: Ints, job: int) -> None:
     """Take a job out of a row of `count` that is sorted by key."""
     first, last = 0, count
@@ -95,13 +97,13 @@ def remove(row: Ints, count: int, keys: Ints, job: int) -> None:
         row[at - 1] = row[at]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def next_end(tide: Tide, work: Work) -> int:
     """Return the instant of the next end, LARGEST if none is awaited."""
     return work.end[tide.ending[0]] if tide.counts[ENDING] else LARGEST
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def await_end(tide: Tide, work: Work, job: int) -> None:
     """Put a job that has started into the heap."""
     heap, at = tide.ending, tide.counts[ENDING]
@@ -112,7 +114,7 @@ def await_end(tide: Tide, work: Work, job: int) -> None:
     heap[at] = job
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def take_end(tide: Tide, work: Work) -> int:
     """Take the job that ends next from the heap; of two at one instant who started first."""
     tide.counts[ENDING] -= 1
@@ -130,7 +132,7 @@ def take_end(tide: Tide, work: Work) -> int:
     return int(taken)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _is_sooner(work: Work, one: int, other: int) -> bool:
     if work.end[one] != work.end[other]:
         return bool(work.end[one] < work.end[other])
