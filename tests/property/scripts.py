@@ -35,7 +35,7 @@ class Act:
 
 
 def some_pools() -> tuple[PoolFacts, ...]:
-    """Three unlike pools: two nodes of which not all is lent, a slow cheap one of `heavy`, a far one."""
+    """Three unlike pools: two nodes not all lent, a slow cheap one of `heavy`, a far one."""
     lab = some_facts(
         name="lab",
         nodes=(

@@ -38,6 +38,9 @@ Sweeps = Annotated[
 Folder = Annotated[
     Path | None, typer.Option("--out", help="cli.option.report", metavar="FOLDER", file_okay=False)
 ]
+Providers = Annotated[
+    Path | None, typer.Option("--providers", help="cli.option.providers_file", metavar="FILE")
+]
 Ray = Annotated[str | None, typer.Option("--ray", help="cli.option.ray", metavar="URL")]
 
 
@@ -62,6 +65,7 @@ def simulate(
     nodes: Annotated[
         Path | None, typer.Option("--nodes", help="cli.option.nodes", metavar="FILE")
     ] = None,
+    providers: Providers = None,
 ) -> None:
     """Replay traces on a virtual clock through the place step's own kernels."""
     from intertie.placement.ordering import ORDERS
@@ -80,11 +84,12 @@ def simulate(
         nodes=nodes,
         devices=_counts(devices or []),
         slice_ms=slice_s * 1000 if slice_s else SLICE_MS,
+        traces=tuple(str(path.resolve()) for path in traces) if providers else (),
     )
     try:
         pieces = [
             piece
-            for path in traces
+            for path in ([providers] if providers else traces)
             for piece in pieces_of(path, throughputs, [policy, *(vs or [])], setting, _swept(sweep))
         ]
     except UnknownValue as error:

@@ -9,22 +9,27 @@ from intertie.market.dominant import units_milli
 from intertie.market.quoting import Candidate, task_seconds
 from intertie.model.offer import Offer
 from intertie.model.parties import Pool, PoolFacts
+from intertie.model.policy import Policy
 from intertie.model.quote import LostOffer
 from intertie.model.refusal import Refusal, Relaxation, Value
 from intertie.model.request import Request
 from intertie.model.sizing import Sizing
 from intertie.model.states import PoolState
-from intertie.model.units import MILLI
+from intertie.model.units import MILLI, ceil_div
 from intertie.placement.constraints import holds, refuse
+from intertie.placement.moving import moving_ms
 from intertie.world.world import World
 
 _SLOTS_MAX = 4096
 
 
 def candidates(
-    world: World, request: Request, sizing: Sizing, project: int, now: int
+    world: World, request: Request, sizing: Sizing, project: int, policy: Policy, now: int
 ) -> tuple[list[Candidate], list[LostOffer]]:
-    """Return the pools that can take the request, and every other pool with its reason."""
+    """Return the pools that can take the request, and every other pool with its reason.
+
+    A task begins when its data are there too.
+    """
     found: list[Candidate] = []
     lost: list[LostOffer] = []
     for pool in world.pools.rows():
@@ -35,7 +40,8 @@ def candidates(
             lost.append(LostOffer(pool.id, refusal))
             continue
         assert facts is not None and offer is not None
-        slots_s = _slots(world, request, sizing, pool, now)
+        moves_s = moving_s(world, request, pool.id, policy)
+        slots_s = tuple(at_s + moves_s for at_s in _slots(world, request, sizing, pool, now))
         if request.is_gang and len(slots_s) < request.task_count:
             lost.append(LostOffer(pool.id, _too_large(request, len(slots_s))))
             continue
@@ -49,10 +55,20 @@ def candidates(
                 score_millionths=offer.score_millionths,
                 units_milli=billed_milli(request, facts),
                 slots_s=slots_s,
-                wait_s=rooms_of(world, pool, request.resources).wait_s,
+                wait_s=moves_s + rooms_of(world, pool, request.resources).wait_s,
             )
         )
     return found, lost
+
+
+def moving_s(world: World, request: Request, pool: int, policy: Policy) -> int:
+    """Return for how long a request's data travel to a pool, in whole seconds."""
+    there = facts_of(world, pool)
+    if there is None or not (policy.links and request.data):
+        return 0
+    facts = (facts_of(world, number) for number in world.pools.slots)
+    holders = [each for each in facts if each is not None]
+    return ceil_div(moving_ms(request, there, holders, policy.links), MILLI)
 
 
 def refusal_of(world: World, request: Request, pool: Pool, project: int) -> Refusal | None:

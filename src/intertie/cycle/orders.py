@@ -214,7 +214,7 @@ def _rank(
         eligible &= need[:, at : at + 1] <= pools.column(f"lent_{name}")[slots]
     limit = np.array([kin.limit_micro_per_task for kin in kins], np.int64)
     soonest = np.array([kin.is_soonest for kin in kins], np.int64)
-    done_s = prices.task_s
+    done_s = prices.task_s + prices.moving_s
     if supply.places.traits[:, WAIT].any():
         done_s = done_s + waits(need, wants, supply.places)
     return clear(prices.micro, done_s, limit, soonest, eligible).rank

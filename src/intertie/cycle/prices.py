@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from intertie.cycle.affording import hold_for
-from intertie.cycle.candidates import billed_milli, refusal_of
+from intertie.cycle.candidates import billed_milli, moving_s, refusal_of
 from intertie.cycle.views import facts_of, listed_offer
 from intertie.market.quoting import task_seconds
 from intertie.model.offer import Offer
@@ -36,7 +36,7 @@ class Prices:
     """Columns with axes [kin, pool]; `offer` is 0 where a kin can never run.
 
     `micro` is what one task costs, `hold` what is set aside for its first lease, `use` its service
-    units, all cut to what a kernel can multiply.
+    units, all cut to what a kernel can multiply; `moving_s` is for how long its data travel.
     """
 
     offer: Ints
@@ -45,6 +45,7 @@ class Prices:
     micro: Ints
     hold: Ints
     use: Ints
+    moving_s: Ints
 
 
 FIELDS = tuple(Prices.__dataclass_fields__)
@@ -63,7 +64,10 @@ def prices_for(world: World, kin: Kin, pools: list[int], policy: Policy) -> Pric
     """Return the prices of one kin that no job may have, on these pools; one row."""
     found = [_standing(world, kin, pool) for pool in pools]
     none = (0,) * len(FIELDS)
-    rows = [_columns(each, kin, policy) if each else none for each in found]
+    rows = [
+        (*_columns(each, kin, policy), moving_s(world, kin.request, pool, policy)) if each else none
+        for each, pool in zip(found, pools, strict=True)
+    ]
     return Prices(*np.array(rows, np.int64).T[:, None, :])
 
 
@@ -117,7 +121,9 @@ class _Board:
         self.pools, self.said = list(pools), said
         self._grow(len(of), len(pools))
         for number, kin in self.kins.items():
-            self._find(world, number, kin, stale)
+            # Where its data are is what other pools say.
+            moves = stale and self.policy.links and kin.request.data
+            self._find(world, number, kin, list(range(len(pools))) if moves else stale)
         for number in kins:
             found = of[number]
             if number not in self.kins and found is not None:
@@ -126,8 +132,11 @@ class _Board:
 
     def _find(self, world: World, number: int, kin: Kin, columns: list[int]) -> None:
         for at in columns:
-            found = _standing(world, kin, self.pools[at])
-            self.data[:, number, at] = _columns(found, kin, self.policy) if found else 0
+            pool = self.pools[at]
+            found = _standing(world, kin, pool)
+            self.data[:-1, number, at] = _columns(found, kin, self.policy) if found else 0
+            moving = moving_s(world, kin.request, pool, self.policy) if found else 0
+            self.data[-1, number, at] = moving
 
     def _grow(self, kins: int, pools: int) -> None:
         _, had_kins, had_pools = self.data.shape

@@ -53,7 +53,7 @@ def price(
     asked = (request.is_gang, request.time_limit_s, request.deadline_at, request.budget_micro)
     key = (project, shape_of(request), sizing, request.prefer, asked)
     if key not in known:
-        found, lost = candidates(world, request, sizing, project, now)
+        found, lost = candidates(world, request, sizing, project, policy, now)
         known[key] = quote(request, sizing, found, lost, policy.fee_ppm, now)
     return known[key]
 

@@ -1,8 +1,8 @@
-"""Links: how far apart two regions are, and what it takes to bring data from one to the other."""
+"""Links: how far apart two regions are, and how fast data go from one to the other."""
 
 from dataclasses import dataclass
 
-from intertie.model.units import GIB, MILLI, ceil_div
+from intertie.model.units import MILLI, ceil_div
 
 _BITS_PER_MBIT = 1_000_000
 
@@ -15,7 +15,6 @@ class Link:
     other: str
     latency_ms: int
     mbit_per_s: int
-    price_micro_per_gib: int = 0
 
     def joins(self, one: str, other: str) -> bool:
         """Return whether it is between these two."""
@@ -25,8 +24,3 @@ class Link:
 def travel_ms(size_bytes: int, link: Link) -> int:
     """Return how long so much data travels over a link, in milliseconds, rounded up."""
     return ceil_div(size_bytes * 8 * MILLI, link.mbit_per_s * _BITS_PER_MBIT)
-
-
-def travel_micro(size_bytes: int, link: Link) -> int:
-    """Return what it costs to send so much data over a link, in micro-credits, rounded up."""
-    return ceil_div(size_bytes * link.price_micro_per_gib, GIB)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from intertie.model.links import Link
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -52,3 +54,4 @@ class Policy:
     asks_burst: int = 1_000
     inbox_wait_ms_max: int = 5_000
     syncs_per_s_max: int = 500
+    links: tuple[Link, ...] = ()

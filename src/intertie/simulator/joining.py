@@ -17,11 +17,11 @@ from intertie.model.request import DataReference, Request, Resources
 from intertie.model.units import GIB, MICRO
 from intertie.placement.constraints import refuse
 from intertie.placement.given import BACKFILLS, NO_TRADE, POOL, Kins, Places
-from intertie.placement.moving import move
+from intertie.placement.moving import moving_ms
 from intertie.simulator.federation import Fate, Union, live_together, nothing_yet
 from intertie.simulator.providers import DAY_MIN, Provider, Providers, read_providers
-from intertie.simulator.replay import ReplayPolicy, replay
-from intertie.simulator.tide import ABSENT, Work, tide_of
+from intertie.simulator.replay import ReplayPolicy, replay, work_of
+from intertie.simulator.tide import ABSENT, tide_of
 from intertie.simulator.traces.reading import read_trace
 from intertie.simulator.traces.trace import BadTrace, Ints, S, Trace, merged
 
@@ -94,7 +94,7 @@ def joined(given: Federated, policy: ReplayPolicy) -> Fate:
     traits = np.zeros((len(whole), 3), np.int64)
     traits[:, POOL] = np.arange(len(whole))
     places = Places(whole.copy(), whole, traits, whole.copy())
-    work, tide = _work_of(trace, kinds, policy), tide_of(len(trace))
+    work, tide = work_of(trace, kinds.kind, policy), tide_of(len(trace))
     fate, books = nothing_yet(len(trace), len(whole))
     rule = BACKFILLS.index(policy.backfill)
     live_together(work, tide, kins, places, union, books, fate, rule)
@@ -126,22 +126,6 @@ def kinds_of(given: Federated) -> Kinds:
 def _part(trace: Trace, which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Trace:
     names = ("submit_ms", "run_ms", "length_ms", "units", "user", "home")
     return Trace(**{name: getattr(trace, name)[which] for name in names})
-
-
-def _work_of(trace: Trace, kinds: Kinds, policy: ReplayPolicy) -> Work:
-    """Return the trace's columns before the first of its jobs came."""
-    jobs = len(trace)
-    return Work(
-        trace.submit_ms,
-        trace.run_ms.copy(),
-        trace.run_ms if policy.is_perfect else trace.length_ms,
-        trace.units,
-        trace.user,
-        np.zeros(jobs, np.int64),
-        kinds.kind,
-        *np.empty((2, jobs), np.int64),
-        *np.full((5, jobs), ABSENT, np.int64),
-    )
 
 
 def _union(given: Federated, kinds: Kinds) -> tuple[Union, Kins]:
@@ -180,20 +164,20 @@ def _ways(told: Providers, kinds: Kinds, seen: list[list[PoolFacts]]) -> tuple[I
     """Return delay in milliseconds, price by unit and hour, and who may go; axes [kind, cluster].
 
     By the same rules as in the network: `constraints.refuse` of what a pool looks like from home,
-    and `moving.move` over the link between them.
+    and `moving.moving_ms` over the link between them.
     """
     shape = (kinds.shape.shape[1], len(told.providers))
     delay, price, may = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, bool)
     for kind, row in enumerate(kinds.shape.T.tolist()):
-        at = told.providers[row[Kinds.HOME]]
+        home, at = row[Kinds.HOME], told.providers[row[Kinds.HOME]]
         request = _request(row, at)
         for cluster, provider in enumerate(told.providers):
-            facts = seen[row[Kinds.HOME]][cluster]
+            facts = seen[home][cluster]
             may[kind, cluster] = refuse(request, facts, provider.name, at.name) is None
             if provider is not at:
                 may[kind, cluster] &= bool(row[Kinds.IS_REQUEUEABLE])
-                link = told.links.between(at, provider)
-                delay[kind, cluster], _ = move(request, facts.datasets, link)
+                links = (told.links.between(at, provider),)
+                delay[kind, cluster] = moving_ms(request, facts, [seen[home][home]], links)
                 price[kind, cluster] = _micro(provider.price_per_unit_h)
     return delay, price, may
 
@@ -220,6 +204,7 @@ def _seen_from(told: Providers, home: Provider) -> list[PoolFacts]:
             latency_source="distance",
             nodes=(NodeFacts(each.name, PLENTY, PLENTY, PLENTY, "device", each.capacity),),
             terms=Terms(_micro(each.price_per_unit_h), each.grace_s, PLENTY, PLENTY, each.name),
+            datasets=("data",) if each is home else (),
         )
         for each in told.providers
     ]

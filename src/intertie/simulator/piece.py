@@ -63,7 +63,7 @@ def run_piece(piece: Piece) -> Outcome:
     """Return the outcome of a piece; BadTrace, OSError or UnknownValue if it cannot be run."""
     from intertie.simulator.policies import policies_for
 
-    trace = _read(piece.trace, piece.throughputs)
+    trace = _read(piece.trace, piece.throughputs, piece.setting.traces)
     known = policies_for(trace)
     if piece.policy not in known:
         raise UnknownValue(f"{piece.policy!r} is none of {', '.join(known)}")
@@ -71,10 +71,13 @@ def run_piece(piece: Piece) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, throughputs: Path | None) -> Any:
+def _read(path: Path, throughputs: Path | None, traces: tuple[str, ...]) -> Any:
     """Return a trace; pieces of one stand beside each other, so that it is read once for all."""
+    from intertie.simulator.joining import read_federated
     from intertie.simulator.traces.reading import read_trace
 
+    if path.suffix == ".toml":
+        return read_federated(path, [Path(each) for each in traces])
     return read_trace(path, throughputs)
 
 

@@ -5,7 +5,7 @@ None is a second scheduler: each names rules of `placement/`, and what is here r
 
 from typing import Any
 
-from intertie.simulator import elastic, preemptive, queueing, sharing, turns
+from intertie.simulator import elastic, federating, preemptive, queueing, sharing, turns
 from intertie.simulator.running import SimulatedPolicy
 
 ALL: tuple[SimulatedPolicy, ...] = (
@@ -14,6 +14,7 @@ ALL: tuple[SimulatedPolicy, ...] = (
     *elastic.POLICIES,
     *turns.POLICIES,
     *sharing.POLICIES,
+    *federating.POLICIES,
 )
 
 

@@ -137,7 +137,7 @@ def replay_together(
     traits = np.zeros((len(capacity), 3), np.int64)
     traits[:, POOL] = np.arange(len(capacity))
     places = Places(whole.copy(), whole, traits, whole.copy())
-    work = _work_of(trace, kin.reshape(-1).astype(np.int64), policy)
+    work = work_of(trace, kin.reshape(-1).astype(np.int64), policy)
     desk = _desk_of(work, kins, places)
     foresight = foresight_of(policy.predictor, work.user, work.units, work.stated)
     rules = _rules_of(policy)
@@ -159,7 +159,7 @@ def _rules_of(policy: ReplayPolicy) -> Rules:
     )
 
 
-def _work_of(trace: Trace, kin: Ints, policy: ReplayPolicy) -> Work:
+def work_of(trace: Trace, kin: Ints, policy: ReplayPolicy) -> Work:
     """Return a trace's columns before the first of its jobs came.
 
     Where nobody stated a length, whoever predicts must not read it from what jobs will take.

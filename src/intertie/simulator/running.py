@@ -20,7 +20,8 @@ class Setting:
     `order` is who goes first, where it is not for the policy to say.
     `devices` are how many there are of each class by name, where speeds differ; jobs that take
     turns do so every `slice_ms`.
-    `nodes`: a table of the nodes, where the trace does not say on which it ran.
+    `nodes`: a table of the nodes, where the trace does not say on which it ran. `traces`: the files
+    of providers' users, where they are not beside the file of the providers.
     """
 
     capacity: int = 0
@@ -31,6 +32,7 @@ class Setting:
     slice_ms: int = SLICE_MS
     order: str = ""
     nodes: Path | None = None
+    traces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
