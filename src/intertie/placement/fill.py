@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertie.placement.choosing import NO_ROOM, NOT_WHOLE, TOO_DEAR, best_node, choose, suits
-from intertie.placement.compiling import anew, in_place, on_call
 from intertie.placement.given import (
     EASY,
     EASY_SJBF,
@@ -30,6 +29,7 @@ from intertie.placement.given import (
     Releases,
 )
 from intertie.placement.keeping import in_order, keep, nothing_kept
+from intertie.world.compiling import anew, in_place, on_call
 
 # As typed values: what is a literal in one call is compiled apart from every other.
 NOW: Any = np.int64(0)

@@ -15,10 +15,10 @@ classes. Integers throughout, so that a replay on any machine foresees the same.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from intertie.planner.logarithms import OCTAVE, exp2, log2
+from intertie.world.compiling import in_place, on_call
 
 Ints = NDArray[np.int64]
 STATED, LAST_TWO, HISTORY = range(3)
@@ -59,9 +59,12 @@ def foresight_of(predictor: str, user: Ints, units: Ints, stated_ms: Ints) -> Fo
     everybody = np.zeros_like(user)
     told = ((everybody,), (limit,), (user,), (user, limit), (user, limit, units))
     classes, count = np.zeros((len(user), LEVELS), np.int64), 0
-    for level, columns in enumerate(told):
-        _, found = np.unique(np.stack(columns), axis=1, return_inverse=True)
-        classes[:, level] = found.reshape(-1) + count
+    for level, columns in enumerate(told if predictor == "history" else ()):
+        found = np.zeros_like(user)
+        for column in columns:
+            _, here = np.unique(column, return_inverse=True)
+            _, found = np.unique(found * len(user) + here, return_inverse=True)
+        classes[:, level] = found + count
         count += int(found.max(initial=-1)) + 1
     known, missed = np.zeros((2, count), np.int64), np.zeros(BINS, np.int64)
     # Before anything was foreseen: a run is an eighth of it, it, or eight times as long.
@@ -76,7 +79,7 @@ def warm() -> None:
     relive(foresight_of("history", user, user, length), user, length, length)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def foresee(foresight: Foresight, job: int, user: int, stated_ms: int) -> tuple[int, int, int]:
     """Return (low, likely, high) of the length of a job that comes, in milliseconds.
 
@@ -100,7 +103,7 @@ def foresee(foresight: Foresight, job: int, user: int, stated_ms: int) -> tuple[
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def reach(foresight: Foresight, likely_ms: int, high_ms: int, stated_ms: int) -> int:
     """Return how long a job that starts is counted on to hold its room, at most.
 
@@ -112,7 +115,7 @@ def reach(foresight: Foresight, likely_ms: int, high_ms: int, stated_ms: int) ->
     return high_ms if foresight.how[0] == HISTORY and stated_ms >= ENDLESS_MS else stated_ms
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def correct(stated_ms: int, ran_ms: int) -> int:
     """Return the length expected of a job that has run for `ran_ms` and was to be over: more.
 
@@ -121,7 +124,7 @@ def correct(stated_ms: int, ran_ms: int) -> int:
     return max(ran_ms + 1, min(stated_ms, 2 * ran_ms))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def learn(foresight: Foresight, job: int, user: int, stated_ms: int, ran_ms: int) -> None:
     """Take in how long a job took that has ended."""
     how = foresight.how[0]
@@ -142,7 +145,7 @@ def learn(foresight: Foresight, job: int, user: int, stated_ms: int, ran_ms: int
         foresight.total[at] = foresight.total[at] * LEFT_PPM // PPM + factor * PPM
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@on_call
 def relive(foresight: Foresight, user: Ints, stated_ms: Ints, ran_ms: Ints) -> tuple[int, int, int]:
     """Foresee and learn one job after another, and return what is foreseen of the last."""
     last = user.shape[0] - 1
@@ -152,7 +155,7 @@ def relive(foresight: Foresight, user: Ints, stated_ms: Ints, ran_ms: Ints) -> t
     return foresee(foresight, last, user[last], stated_ms[last])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def lean(around: int, total: int, weight: int, leans: bool) -> int:
     """Return the mean of a class's logarithms, leaning on what is known of the class around it."""
     if not leans:
@@ -160,7 +163,7 @@ def lean(around: int, total: int, weight: int, leans: bool) -> int:
     return (total + LEANS * PPM * around) // (weight + LEANS * PPM)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _quantile(foresight: Foresight, job: int, part_ppm: int, limit_ms: int) -> int:
     """Return the length that so large a part of the jobs foreseen like this one do not exceed."""
     missed, counted, at = foresight.missed, 0, -1

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from intertie.placement.choosing import take
-from intertie.placement.compiling import in_place, on_call
 from intertie.placement.fill import serve
 from intertie.placement.given import (
     BACKFILLS,
@@ -61,6 +60,7 @@ from intertie.simulator.tide import (
     tide_of,
 )
 from intertie.simulator.traces.trace import BadTrace, S, Trace
+from intertie.world.compiling import in_place, on_call
 
 
 @dataclass(frozen=True)
