@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    fairness,
     federation,
     foresight,
     gates,
@@ -34,6 +35,7 @@ def main(words: list[str] | None = None) -> int:
         "engines": engines,
         "gates": gates,
         "federation": federation,
+        "fairness": fairness,
         "quality": quality,
         "foresight": foresight,
         "predictions": predictions,

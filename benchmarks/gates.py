@@ -3,8 +3,9 @@
 FOLDER holds `swf/KTH-SP2-1996.swf.gz` of the Parallel Workloads Archive, whose figures are those of
 the SC'15 simulator on that log (28 481 jobs that ran, lengths of at least the run time); and
 `itp/raw/cluster01.csv` … of Microsoft ITP (69 351 jobs), each cluster by itself and all as one,
-with true lengths; `muri/trace3.csv` on 64 devices, whose figures are those of Muri's simulator; and
-`shockwave/` with its table of speeds. Times are of the processor, after the kernels were compiled.
+with true lengths; `muri/trace3.csv` on 64 devices, whose figures are those of Muri's simulator;
+`shockwave/` with its table of speeds; and `openb/` of Alibaba, as hkust-adsl published its runs.
+Times are of the processor, after the kernels were compiled.
 """
 
 import json
@@ -12,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
 
-from benchmarks import turns
+from benchmarks import fragments, turns
 from benchmarks.traces import clusters, options
 from intertie.simulator import preemptive
 from intertie.simulator.replay import ReplayPolicy, replay
@@ -78,7 +79,8 @@ def measure(folder: Path) -> list[Gate]:
             parts = [(merged([each for each, _ in parts]), devices)]
         name = f"ITP's clusters {how}, {devices} devices"
         found.append(_gate(name, published, parts, TRUE))
-    return [*found, *_paused(folder), *(Gate(*row) for row in turns.gates(folder))]
+    rows = [*turns.gates(folder), *fragments.gates(folder)]
+    return [*found, *_paused(folder), *(Gate(*row) for row in rows)]
 
 
 def _paused(folder: Path) -> list[Gate]:

@@ -10,7 +10,7 @@ from benchmarks.quality.rows import QualityRow
 from benchmarks.traces import options
 
 WHAT = "published results of others, the same baselines run here, and ours"
-MODULES = ("kth", "muri", "shockwave", "deadlines")
+MODULES = ("kth", "openb", "muri", "shockwave", "deadlines")
 
 
 def main(words: list[str]) -> int:

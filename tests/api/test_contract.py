@@ -11,11 +11,11 @@ from intertie.api.app import create_app
 from intertie.api.examples import EXAMPLES
 from intertie.control.bootstrap import database_url, open_network
 from intertie.control.wake import Wake
-from intertie.wire import base, jobs, jobspec, market, parties
+from intertie.wire import base, jobs, jobspec, market, parties, shares
 
 MODELS: dict[str, type[BaseModel]] = {
     name: model
-    for module in (base, jobs, jobspec, market, parties)
+    for module in (base, jobs, jobspec, market, parties, shares)
     for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, BaseModel)
 }

@@ -19,6 +19,7 @@ from intertie.wire.market import OfferView, QuoteView
 from intertie.wire.money import AccountView, LedgerCheck, PostingView, TransactionView
 from intertie.wire.parties import Created, WhoAmI
 from intertie.wire.queue import QueueView
+from intertie.wire.shares import HeldShareView, SharesView, ShareView
 from tests.cli.conftest import Call
 from tests.client.answers import Answers, page, problem, stream
 from tests.client.samples import (
@@ -74,12 +75,26 @@ def a_whole_network(answers: Answers) -> Answers:
     answers.on("POST", "projects", created).on("POST", "providers", created)
     answers.on("POST", "providers/provider-0003/enrol-tokens", created)
     answers.on("POST", "projects/project-0002/top-up", a_project())
+    answers.on("GET", "shares", SharesView(shares=some_shares(), used_gini=0.25, held_gini=0))
+    answers.on("POST", "cohorts", some_shares()[0])
+    answers.on("POST", "projects/project-0002/share", some_shares()[1])
     return answers.on("POST", "projects/project-0002/block", a_project(is_blocked=True))
 
 
 def a_file() -> FileView:
     digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     return FileView(task=0, path="a.json", size_bytes=2, sha256=digest, kind="result")
+
+
+def some_shares() -> list[ShareView]:
+    cohort = ShareView(
+        id="cohort-0009", kind="cohort", name="faculty", weight=3, floor=0.1, used_su=2.5,
+        share=0.25, waiting_tasks=4,
+    )  # fmt: skip
+    memory = HeldShareView(resource="memory", held=2**33, total=2**40)
+    cpus = HeldShareView(resource="cpus", held=8, total=64, quota=6, borrow=4, borrowed=2)
+    told = {"id": "project-0002", "kind": "project", "name": "lab", "cohort": cohort.id}
+    return [cohort, cohort.model_copy(update=told | {"resources": [cpus, memory]})]
 
 
 def accounts() -> list[AccountView]:
@@ -107,6 +122,9 @@ EVERY = [
     ("projects", "add", "lab", "--trial", "5"),
     ("projects", "top-up", "lab", "5"),
     ("projects", "block", "lab"),
+    ("shares",),
+    ("shares", "add", "physics", "--in", "faculty", "--weight", "2"),
+    ("shares", "set", "lab", "--floor", "2.5%", "--quota", "cpus=64", "--lend", "cpus=8"),
     ("quote", "--", "true"),
     ("run", "--", "true"),
     ("run", "-d", "--", "true"),
@@ -177,6 +195,23 @@ def test_json_is_the_wire_model_itself(
 ) -> None:
     a_whole_network(answers)
     assert kind.model_validate_json(call("--json", *words).stdout)
+
+
+def test_limits_are_sent_by_resource_and_a_floor_as_a_part_of_the_network(
+    call: Call, answers: Answers
+) -> None:
+    a_whole_network(answers)
+    words = ("--quota", "cpus=64", "--borrow", "cpus=8", "--quota", "memory=1TiB")
+    call("shares", "set", "lab", "--in", "none", "--floor", "2.5%", *words, "--quota", "a100=8")
+    assert answers.body("POST", "projects/project-0002/share") == {
+        "cohort": "",
+        "floor_ppm": 25_000,
+        "quota": {
+            "cpus": {"quota": "64", "borrow": "8"},
+            "memory": {"quota": 2**40},
+            "devices": {"a100": {"quota": 8}},
+        },
+    }
 
 
 def test_a_list_is_a_json_list_of_wire_models(call: Call, answers: Answers) -> None:

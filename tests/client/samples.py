@@ -26,10 +26,14 @@ def a_job(**known: Any) -> JobView:
 
 def a_queue(**known: Any) -> QueueView:
     """One's own job behind another's."""
-    start = {"low_at": AT + 600_000, "likely_at": AT + 1_800_000, "high_at": AT + 3_600_000}
-    wait = {"code": "wait", "values": {"about_s": 1800}}
-    fewer = {"code": "fewer_cpus", "values": {"to_milli": 6000}}
-    own = {
+    start: dict[str, Any] = {
+        "low_at": AT + 600_000,
+        "likely_at": AT + 1_800_000,
+        "high_at": AT + 3_600_000,
+    }
+    wait: dict[str, Any] = {"code": "wait", "values": {"about_s": 1800}}
+    fewer: dict[str, Any] = {"code": "fewer_cpus", "values": {"to_milli": 6000}}
+    own: dict[str, Any] = {
         "position": 2,
         "start": start,
         "job": "job-000c",
@@ -39,9 +43,9 @@ def a_queue(**known: Any) -> QueueView:
         "nearest": {"code": "pool_full", "values": {"pool": "west/rack"}, "relaxation": wait},
         "sooner": {"relaxation": fewer, "starts_at": AT, "gained_s": 1800},
     }
-    share = {"weight": 1, "used_su": 1.25, "used_su_by_weight": 1.25}
-    tasks = {"waiting_tasks": 3, "running_tasks": 1}
-    given = {
+    share: dict[str, Any] = {"weight": 1, "used_su": 1.25, "used_su_by_weight": 1.25}
+    tasks: dict[str, Any] = {"waiting_tasks": 3, "running_tasks": 1}
+    given: dict[str, Any] = {
         "at": AT,
         "count": 3,
         "explained": 1,

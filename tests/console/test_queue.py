@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,9 +16,14 @@ Open = Callable[..., Page]
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-def spec(name: str, cpus: float, seconds: int) -> dict[str, object]:
+def spec(name: str, cpus: float, seconds: int) -> dict[str, Any]:
     resources = {"cpus": cpus, "memory": "64MiB", "disk": "50MiB"}
-    told = {"name": name, "script": "sleep 600", "resources": resources, "budget": "5"}
+    told: dict[str, Any] = {
+        "name": name,
+        "script": "sleep 600",
+        "resources": resources,
+        "budget": "5",
+    }
     return told | {"time_limit": f"{2 * seconds}s", "expected": f"{seconds}s"}
 
 

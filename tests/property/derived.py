@@ -30,7 +30,7 @@ def is_counted_right(world: World) -> None:
     named = {
         (kind, document.name): number
         for (kind, number), document in world.documents.items()
-        if kind in ("project", "provider")
+        if kind in ("project", "provider", "cohort")
     }
     named |= {
         ("agent", f"{world.pools.get(number).provider}/{document.pool}"): number

@@ -35,6 +35,7 @@ from intertie.simulator.network import SimulatedNetwork
 from intertie.world.changes import Changes
 from intertie.world.world import World
 from tests.property.derived import is_counted_right
+from tests.property.quotas import keep_their_quotas, may_hold_no_more
 
 STATES: dict[str, type[Any]] = {
     "Job": JobState,
@@ -95,8 +96,12 @@ class Watch:
         """Judge the World when no round changes anything any more at this instant."""
         assert self.network.policy.fee_ppm < 1_000_000
         for job, task in waiting(world):
+            if may_hold_no_more(world, job):
+                continue
             places = open_to(world, self.network, job)
-            is_kept = places and kept_from(world, self.network, job, places)
+            is_kept = places and (
+                kept_from(world, self.network, job, places) or kept_by_owners(world, job, places)
+            )
             assert is_kept or not places, f"{job} waits although {task} fits"
 
     def end(self) -> None:
@@ -154,6 +159,7 @@ class Watch:
             )
             others = [x for x in world.leases.where(task=lease.task) if x.state in ALIVE]
             assert others == [], "a second attempt while the first may run"
+        keep_their_quotas(world, new)
         for number, count in Counter(lease.job for lease in new).items():
             if world.jobs.get(number).is_gang:
                 assert count == len(world.tasks.where(job=number, state=TaskState.QUEUED))
@@ -266,6 +272,24 @@ def kept_from(world: World, network: SimulatedNetwork, job: Job, places: list[No
                 return True
             break
     return False
+
+
+def kept_by_owners(world: World, job: Job, places: list[Node]) -> bool:
+    """Return whether on all of these an owner's job comes first, for which guests leave just now.
+
+    Among an owner's own jobs room is kept at home as if there were no guests.
+    """
+    for number in {node.pool for node in places}:
+        facts: PoolFacts = world.documents["pool", number]
+        owner = world.names.get(("project", facts.terms.own_project))
+        is_awaited = any(j.project == owner and j.id != job.id for j, _ in waiting(world))
+        is_leaving = any(
+            x.observed < FINISHING
+            for x in world.leases.where(pool=number, state=LeaseState.STOPPING)
+        )
+        if not is_awaited or not (is_leaving or job.project == owner):
+            return False
+    return True
 
 
 def _hold_both(world: World, head: Job, job: Job, node: Node, count: int, gone: set[int]) -> bool:

@@ -35,7 +35,7 @@ class Act:
 
 
 def some_pools() -> tuple[PoolFacts, ...]:
-    """Three unlike pools: two nodes of which not all is lent, a slow cheap one, a far one."""
+    """Three unlike pools: two nodes of which not all is lent, a slow cheap one of `heavy`, a far one."""
     lab = some_facts(
         name="lab",
         nodes=(
@@ -48,7 +48,7 @@ def some_pools() -> tuple[PoolFacts, ...]:
         name="west",
         latency_ms=40,
         scores=(Score("cpu@1", 500_000, "measured"),),
-        terms=some_terms(price_micro_per_unit_h=300_000, grace_s=2),
+        terms=some_terms(price_micro_per_unit_h=300_000, grace_s=2, own_project="heavy"),
     )
     night = some_facts(
         name="night",
@@ -98,6 +98,23 @@ requests = st.builds(
 )
 project = st.integers(0, len(PROJECTS) - 1)
 pool = st.integers(0, len(POOLS) - 1)
+limits = st.builds(
+    lambda resource, quota, borrow, lend: {
+        "resource": resource, "quota": quota, "borrow": borrow, "lend": lend,
+    },
+    resource=st.just("cpus"),
+    quota=st.sampled_from((2000, 1000, 500, 0)),
+    borrow=st.sampled_from((None, None, 0, 1000)),
+    lend=st.sampled_from((None, None, 0, 1000)),
+)  # fmt: skip
+shares = st.fixed_dictionaries(
+    {"limits": st.one_of(st.just([]), st.lists(limits, min_size=1, max_size=1))},
+    optional={
+        "is_together": st.booleans(),
+        "weight": st.integers(1, 3),
+        "floor_ppm": st.sampled_from((0, 100_000, 300_000)),
+    },
+)
 submits = st.builds(Act, st.just("submit"), project, requests)
 troubles = st.one_of(
     st.builds(Act, st.just("lend"), pool, st.sampled_from((0, 500, 1000, 2000, 3000))),
@@ -110,6 +127,8 @@ troubles = st.one_of(
     st.builds(Act, st.just("drain"), pool, st.booleans()),
     st.builds(Act, st.just("cancel"), st.integers(0, 5)),
     st.builds(Act, st.just("block"), project, st.booleans()),
+    st.builds(Act, st.just("share"), project, shares),
+    st.builds(Act, st.just("share"), project, shares),
 )
 others = st.one_of(
     st.builds(Act, st.just("submit_after"), project, st.tuples(requests, st.integers(0, 3))),
@@ -171,6 +190,8 @@ class Life:
     def _settle_in(self) -> None:
         for name, trial_micro, weight in PROJECTS:
             self.projects.append(self.network.create("project", name, trial_micro, weight))
+        cohort = {"name": "together", "parent": 0, "weight": 1, "floor_ppm": 0}
+        self.cohort = self.network.ask("cohort", 0, cohort).values["cohort"]
         for facts in self.facts:
             link = FaultyLink()
             provider = self.network.create("provider", facts.name)
@@ -220,6 +241,13 @@ class Life:
     def _block(self, whom: int, is_blocked: bool) -> None:
         body = {"project": self.projects[whom], "is_blocked": is_blocked}
         self.network.ask("block", 0, body)
+
+    def _share(self, whom: int, how: dict[str, Any]) -> None:
+        told = {name: value for name, value in how.items() if name != "is_together"}
+        if "is_together" in how:
+            told["parent"] = self.cohort if how["is_together"] else 0
+        body = {"kind": "project", "number": self.projects[whom]} | told
+        assert self.network.ask("share", 0, body).refusal is None
 
     def _top_up(self, whom: int, amount_micro: int) -> None:
         body = {"project": self.projects[whom], "amount_micro": amount_micro}
@@ -278,6 +306,7 @@ class Life:
             assert answer.document is not None
             assert answer.document.nearest is not None, (row, answer)
             silent = row.state == JobState.HELD or world.projects.get(owner).is_blocked
+            silent |= answer.document.nearest.code.startswith("over_quota")
             assert silent or len(answer.document.refusals) == len(self.pools), answer
 
     def _waits(self, job: Job) -> bool:

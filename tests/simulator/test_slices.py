@@ -109,8 +109,9 @@ def test_kernel_and_slow_twin_end_every_job_at_the_same_instant(
                 picked.append((job, kind))
         return picked
 
-    ended = run_sliced(trace, ints(*devices), first_come).end_ms
-    assert ended.tolist() == slow_ends(trace, pick, 120_000)
+    learners, (_, spent) = run_sliced(trace, ints(*devices), first_come)
+    assert learners.end_ms.tolist() == slow_ends(trace, pick, 120_000)
+    assert spent[-1] == (learners.served_ms * trace.units).sum()
 
 
 jobs_of_some_kind = st.lists(
@@ -285,8 +286,8 @@ def test_balanced_is_fairer_than_gavel_and_ends_sooner(shockwave: SlicedTrace) -
 def test_knowing_where_a_job_is_fast_ends_jobs_sooner() -> None:
     trace = read_trace(*GAVEL)
     devices = (("v100", 1), ("p100", 1), ("k80", 1))
-    policies = policies_for(trace)
-    knowing, blind = (policies[name].run(trace, Setting(devices=devices, slice_ms=3_600_000)).measures
+    setting, policies = Setting(devices=devices, slice_ms=3_600_000), policies_for(trace)
+    knowing, blind = (policies[name].run(trace, setting).measures
                       for name in ("shortest", "shortest-blind"))  # fmt: skip
     assert knowing["jct_mean_s"] < blind["jct_mean_s"]
 

@@ -1,5 +1,6 @@
 """Why, when and what instead: what a job that waits is told, held against what then happens."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from intertie.catalogue.texts import text
 from intertie.cycle import forecasting
 from intertie.cycle.inbox import InboxRow
 from intertie.cycle.river import flow
-from intertie.model.forecast import Queue, Start
+from intertie.cycle.scoring import widened
+from intertie.model.forecast import Missed, Queue, Start
 from intertie.model.ids import encode
 from intertie.model.job import Blocked
 from intertie.model.policy import Policy
@@ -266,3 +268,25 @@ def test_where_lengths_are_true_and_nobody_comes_later_each_start_is_in_its_rang
     for number, start in told.items():
         assert start.low_at <= starts[number] <= start.high_at, (number, start, starts[number])
     assert sum(each["within"] for each in scored(network)) == len(told)
+
+
+def test_a_range_grows_as_wide_as_starts_of_the_same_project_have_missed() -> None:
+    start = Start(1_000_000, 1_100_000, 1_200_000, 1_200_000)
+    assert widened(start, None, 1_000_000) == start
+    assert widened(start, Missed((3_000_000,) * 8), 1_000_000) == start
+    late = widened(start, Missed((1_000_000,) * 18 + (3_000_000,)), 1_000_000)
+    assert late.high_at == 1_000_000 + 3 * 160_000 - 60_000
+    assert (late.low_at, late.likely_at) == (start.low_at, start.likely_at)
+    early = widened(replace(start, low_at=1_090_000), Missed((500_000,) * 19), 1_000_000)
+    assert (early.low_at, early.high_at) == (1_020_000, start.high_at)
+
+
+def test_how_starts_missed_is_remembered_by_project() -> None:
+    network, project = a_site()
+    network.job(project, **of(4, 100))
+    network.pass_s(1)
+    why(network, project, network.job(project, **of(4, 50)))
+    network.pass_s(200)
+    [ratio] = network.world.documents["missed", project].ratios_ppm
+    assert 900_000 < ratio < 1_100_000
+    assert replay(network.recording).differing == ()

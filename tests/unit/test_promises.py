@@ -83,18 +83,18 @@ def test_a_short_task_asks_for_a_small_hold_and_a_long_one_is_renewed() -> None:
     assert lease.until - lease.placed_at == network.policy.lease_s_min * 1000
 
 
-def test_a_job_that_waited_too_long_goes_before_those_who_used_less() -> None:
-    network = ANetwork(Policy(ageing_s=60))
+def test_a_project_that_was_given_nothing_too_long_goes_before_those_who_used_less() -> None:
+    network = ANetwork(Policy(starved_s=60))
     network.pool("lab", terms=some_terms(lent_cpus_milli=1000))
     greedy, modest = network.project("greedy"), network.project("modest")
-    network.job(greedy, expected_s=50, time_limit_s=100)
+    network.job(greedy, expected_s=150, time_limit_s=300)
     network.pass_s(1)
     aged = network.job(greedy, expected_s=5)
-    for _ in range(4):
-        network.job(modest, expected_s=40, time_limit_s=100)
-    network.pass_s(55)
+    for _ in range(9):
+        network.job(modest, expected_s=20, time_limit_s=100)
+    network.pass_s(155)
     assert not pools_of(network, aged), "the modest project used less and goes first"
-    network.pass_s(37)
+    network.pass_s(57)
     assert pools_of(network, aged)
 
 

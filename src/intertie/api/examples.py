@@ -128,6 +128,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "CreateProject": {"name": "small-lab", "weight": 1, "trial": "100"},
     "CreateProvider": {"name": "lab"},
+    "CreateCohort": {"name": "physics", "weight": 3},
+    "SetShare": {
+        "weight": 2,
+        "cohort": "cohort-0009",
+        "quota": {"cpus": {"quota": 64, "borrow": 32}, "devices": {"a100-80g-sxm": {"quota": 8}}},
+    },
     "TopUp": {"amount": "25.00"},
     "Problem": {
         "type": "/problems/bad_spec",

@@ -50,6 +50,9 @@ def spec_fields(
         str | None,
         typer.Option("--prefer", help="cli.option.prefer", metavar="cheapest|soonest"),
     ] = None,
+    priority: Annotated[
+        int | None, typer.Option("--priority", help="cli.option.priority", metavar="N")
+    ] = None,
     provider: Annotated[
         list[str] | None, typer.Option("--provider", help="cli.option.provider", metavar="NAME")
     ] = None,

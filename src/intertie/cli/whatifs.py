@@ -63,7 +63,7 @@ def _found(engine: Engine, asked: WhatIf) -> dict[str, Any]:
 
 def past_of(told: dict[str, Any], since: int, until: int) -> Past:
     """Return the simulator's nouns of what the store read."""
-    from intertie.simulator.past import Past, PastJob, PastPool
+    from intertie.simulator.past import Past, PastJob, PastPool, PastShare
 
     return Past(
         since=min([since, *(job["submitted_at"] for job in told["jobs"])]),
@@ -72,6 +72,7 @@ def past_of(told: dict[str, Any], since: int, until: int) -> Past:
         pools=tuple(PastPool(**pool) for pool in told["pools"]),
         jobs=tuple(PastJob(**job) for job in told["jobs"]),
         left_out=told["left_out"],
+        shares=tuple(PastShare(**share) for share in told["shares"]),
     )
 
 

@@ -40,6 +40,7 @@ from intertie.wire.parties import (
     WhoAmI,
 )
 from intertie.wire.queue import QueueView
+from intertie.wire.shares import CreateCohort, SetShare, SharesView, ShareView
 from intertie.wire.webhooks import CreateWebhook, WebhookPing, WebhookView
 from intertie.wire.whatifs import AskWhatIf, WhatIfView
 
@@ -321,6 +322,38 @@ class Intertie:
         """Block a project (its leases are stopped with grace), or lift the block."""
         where = f"projects/{self._party('project', project)}/block"
         return self._create(where, BlockProject(is_blocked=is_blocked), ProjectView, key)
+
+    # The share tree.
+
+    def shares(self) -> SharesView:
+        """Return how every project and every cohort stands now, and how even that is."""
+        return self._one("shares", SharesView)
+
+    def create_cohort(self, name: str, *, key: str | None = None, **told: Any) -> ShareView:
+        """Open a cohort; `told` are the other fields of CreateCohort."""
+        asked = specs.checked(CreateCohort, {"name": name, **told})
+        return self._create("cohorts", asked, ShareView, key)
+
+    def set_share(self, member: str, *, key: str | None = None, **told: Any) -> ShareView:
+        """Set the fields of SetShare for a project or a cohort, by id or name; the rest stays."""
+        asked = specs.checked(SetShare, told)
+        found = self._member(member)
+        return self._create(f"{found.kind}s/{found.id}/share", asked, ShareView, key)
+
+    def cohort(self, known_as: str) -> str:
+        """Return the id of the cohort that is named by id or by name."""
+        found = self._member(known_as)
+        if found.kind == "cohort":
+            return found.id
+        title = f"There is no cohort {known_as!r}"
+        raise NotFound(problem_of("not_found", title, status=404))
+
+    def _member(self, known_as: str) -> ShareView:
+        for share in self.shares().shares:
+            if known_as in (share.id, share.name):
+                return share
+        title = f"There is no project or cohort {known_as!r}"
+        raise NotFound(problem_of("not_found", title, status=404))
 
     # Webhooks: where a project has its events posted.
 

@@ -5,10 +5,24 @@ from typing import Any
 
 from intertie.model.policy import Policy
 from intertie.placement.given import BACKFILLS
+from intertie.placement.ordering import ORDERS
+from intertie.placement.shares import SHARES_BY
 
 # The fields by which who waits and who goes first is decided; the rest is heartbeat and money.
-PLACING = ("ageing_s", "backfill", "failures_max", "fair_share_half_life_s")
-CHOICES: dict[str, tuple[str, ...]] = {"backfill": BACKFILLS}
+PLACING = (
+    "ageing_s",
+    "backfill",
+    "failures_max",
+    "fair_share_half_life_s",
+    "order",
+    "share_by",
+    "starved_s",
+)
+CHOICES: dict[str, tuple[str, ...]] = {
+    "backfill": BACKFILLS,
+    "order": ORDERS,
+    "share_by": SHARES_BY,
+}
 MOST = 10**9
 
 

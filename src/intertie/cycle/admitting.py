@@ -226,6 +226,7 @@ def _job_of(row: InboxRow, request: Request, sizing: Sizing, option: Option | No
         limit_micro_per_task=_limit_micro(request, option),
         is_soonest=int(request.prefer == "soonest"),
         is_cancelled=0,
+        priority=request.priority,
     )
 
 

@@ -16,6 +16,7 @@ from intertie.cycle.forecasting import (
     starts_of,
 )
 from intertie.cycle.relaxing import sooner
+from intertie.cycle.scoring import widened
 from intertie.model.forecast import Sooner, Start
 from intertie.model.policy import Policy
 from intertie.model.refusal import Relaxation
@@ -34,7 +35,10 @@ class Ahead:
     def start_of(self, job: int) -> Start | None:
         """Return when a job is expected to start; None for one that is not in the queue."""
         row = self._rows.get(job)
-        return None if row is None else starts_of(self._three, row, self.now)
+        if row is None:
+            return None
+        missed = self.world.documents.get(("missed", self.world.jobs.value(job, "project")))
+        return widened(starts_of(self._three, row, self.now), missed, self.now)
 
     def wait_s(self, job: int) -> int:
         """Return in about how many seconds a job starts; 0 where nobody knows."""

@@ -9,6 +9,7 @@ from intertie.cycle.ahead import Ahead
 from intertie.cycle.candidates import frees_in_s, refusal_of
 from intertie.cycle.inbox import InboxRow, of_kind
 from intertie.cycle.prices import is_promised, priced
+from intertie.cycle.quotas import quota_refusal
 from intertie.cycle.rooms import rooms_of
 from intertie.cycle.scoring import remember_start
 from intertie.cycle.shares import project_uses
@@ -67,6 +68,8 @@ def why(ahead: Ahead, job: Job, steps_max: int = STEPS_MAX) -> Blocked:
         return Blocked(
             (), Refusal("project_blocked", {"project": name}, Relaxation("ask_operator"))
         )
+    if (over := quota_refusal(world, job, ahead.policy, ahead.now)) is not None:
+        return Blocked((), over, ahead.start_of(job.id))
     refusals = tuple(
         (pool.id, refusal)
         for pool in world.pools.rows()

@@ -14,12 +14,14 @@ from intertie.cycle.newcomers import Newcomer, place_in, with_newcomer
 from intertie.cycle.orders import Orders, Supply, orders_of, supply_of
 from intertie.cycle.placing import Scene, fill_all, scene_of
 from intertie.cycle.running import begun_s, ends_s, running_on
+from intertie.cycle.standing import takes_of
 from intertie.model.forecast import Start
 from intertie.model.policy import Policy
-from intertie.model.states import JobState, LeaseState
+from intertie.model.states import LeaseState
 from intertie.model.units import MICRO, MILLI, charge_micro
 from intertie.placement.given import LARGEST, POOL, WAIT, Kept, Releases
 from intertie.placement.keeping import nothing_kept
+from intertie.placement.shares import hold
 from intertie.world.table import Ints, Mask
 from intertie.world.world import ROOM, World
 
@@ -37,8 +39,8 @@ class Runs(NamedTuple):
     """What holds room; axes [run].
 
     In `ends` milliseconds from now it gives back size[run, resource] at its node, and to its payer
-    and its job (rows, or -1) what was set aside for it and not needed; `believed` is when the
-    kernel is told that it will.
+    and its job (rows, or -1) what was set aside for it and not needed, and amount[run, limited] and
+    part[run, shared] of what its payer holds; `believed` is when the kernel is told that it will.
     """
 
     believed: Ints
@@ -48,6 +50,8 @@ class Runs(NamedTuple):
     payer: Ints
     job: Ints
     spare: Ints
+    amount: Ints
+    part: Ints
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,7 @@ class Outlook:
     """All that a forecast begins with.
 
     `ends` has axes [opinion, run]; `spans_s` [opinion, job], by a reference unit; `scores` are the
-    pools'; `spare` has axes [kin, pool]: what a task leaves of its hold. `waited_ms` is far below
-    zero for who never comes to be aged.
+    pools'; `spare` has axes [kin, pool]: what a task leaves of its hold.
     """
 
     orders: Orders
@@ -68,7 +71,6 @@ class Outlook:
     limit_s: Ints
     scores: Ints
     spare: Ints
-    waited_ms: Ints
     policy: Policy
     steps: int
 
@@ -100,31 +102,28 @@ def outlook_of(
     jobs, at = world.jobs, 0
     slots = np.array([jobs.slots[n] for n in orders.numbers.tolist()] if orders else [], np.int64)
     expected_s, limit_s = (jobs.column(n)[slots] for n in ("expected_s", "time_limit_s"))
-    is_queued = jobs.column("state")[slots] == JobState.QUEUED
-    waited_ms = np.where(is_queued, now - jobs.column("submitted_at")[slots], -LARGEST)
     if newcomer is not None and supply.nodes:
         at = place_in(world, orders, newcomer)
-        orders = with_newcomer(world, supply, orders, newcomer, at, policy)
+        orders = with_newcomer(world, supply, orders, newcomer, at, policy, now)
         limit_s = np.insert(limit_s, at, newcomer.job.time_limit_s)
         expected_s = np.insert(expected_s, at, newcomer.job.expected_s)
-        waited_ms = np.insert(waited_ms, at, 0)
     if orders is None:
         return None
-    runs, ends = _runs(world, orders, supply, policy, now)
+    scene = scene_of(world, orders, supply, policy, now)
+    runs, ends = _runs(world, orders, supply, scene, policy, now)
     offers = [world.pools.value(pool, "offer") for pool in supply.pools]
     scores = [world.offers.value(n, "score_millionths") if n else 0 for n in offers]
     looks = len(limit_s) + len(supply.nodes) * (len(orders.kins) + len(runs.node) // 4 + 1)
     return Outlook(
         orders=orders,
         supply=supply,
-        scene=scene_of(world, orders, supply, policy, now),
+        scene=scene,
         runs=runs,
         ends=ends,
         spans_s=spans_s(expected_s, limit_s),
         limit_s=limit_s,
         scores=np.maximum(1, np.array(scores, np.int64)),
         spare=np.maximum(0, orders.columns.hold - orders.prices.micro),
-        waited_ms=waited_ms,
         policy=policy,
         steps=max(_STEPS_MIN, min(_STEPS_MAX, _LOOKS_MAX // looks)),
     )
@@ -158,8 +157,7 @@ def look_ahead(
     order: list[int] = []
     now, is_cut = 0, False
     for step in range(outlook.steps + 1):
-        is_aged = outlook.waited_ms + now > outlook.policy.ageing_s * MILLI
-        placed = fill_all(scene, outlook.orders.is_promised, is_aged)
+        placed = fill_all(scene, outlook.orders.is_promised)
         for row in dict.fromkeys(row for row, _ in placed):
             if at[row] == LARGEST:
                 at[row] = now
@@ -183,7 +181,7 @@ def look_ahead(
 def kept_now(outlook: Outlook) -> Kept:
     """Return what is kept at this instant, and for whom."""
     scene = _copied(outlook.scene)
-    fill_all(scene, outlook.orders.is_promised, outlook.orders.is_aged)
+    fill_all(scene, outlook.orders.is_promised)
     return scene.kept
 
 
@@ -199,7 +197,7 @@ def starts_of(three: tuple[Starts, Starts, Starts], row: int, now: int) -> Start
 
 
 def _runs(
-    world: World, orders: Orders, supply: Supply, policy: Policy, now: int
+    world: World, orders: Orders, supply: Supply, scene: Scene, policy: Policy, now: int
 ) -> tuple[Runs, Ints]:
     """Return what runs, and when it ends by each opinion; axes [opinion, run]."""
     leases, jobs = world.leases, world.jobs
@@ -216,8 +214,12 @@ def _runs(
     is_stopping = leases.column("state")[slots] == LeaseState.STOPPING
     ends = _whole_s(np.where(is_stopping, np.minimum(ends, grace_ms), ends))
     owners = leases.column("project")[slots]
-    payer = np.minimum(np.searchsorted(orders.projects, owners), len(orders.projects) - 1)
-    payer = np.where(np.array(orders.projects, np.int64)[payer] == owners, payer, -1)
+    projects = orders.standing.projects
+    payer = np.minimum(np.searchsorted(projects, owners), len(projects) - 1)
+    payer = np.where(np.array(projects, np.int64)[payer] == owners, payer, -1)
+    kins, kin = np.unique(jobs.column("kin")[job], return_inverse=True)
+    of_kin = [world.kins.of[number] for number in kins.tolist()]
+    takes = takes_of(orders.standing, scene.payers.tree, of_kin, len(slots))
     row_of = {number: row for row, number in enumerate(orders.numbers.tolist())}
     numbers = leases.column("job")[slots].tolist()
     runs = Runs(
@@ -228,6 +230,8 @@ def _runs(
         payer=payer,
         job=np.array([row_of.get(number, -1) for number in numbers], np.int64),
         spare=_spare(world, slots, payer, ends[LIKELY]),
+        amount=takes.amount[kin],
+        part=takes.part[kin],
     )
     return runs, ends
 
@@ -261,6 +265,8 @@ def _begun(
         payer=scene.kins.project[kin],
         job=row,
         spare=outlook.spare[kin, pool],
+        amount=scene.payers.takes.amount[kin],
+        part=scene.payers.takes.part[kin],
     )
 
 
@@ -278,6 +284,9 @@ def _end(scene: Scene, runs: Runs, now: int) -> tuple[Scene, Runs]:
         more = np.zeros_like(left)
         np.add.at(more, whose[whose >= 0], spare[whose >= 0])
         left[:] = np.minimum(left, LARGEST - more) + more
+    if runs.amount.shape[1] + runs.part.shape[1]:
+        for at in np.flatnonzero(over & (runs.payer >= 0)).tolist():
+            hold(scene.payers, int(runs.payer[at]), runs.amount[at], runs.part[at], -1)
     runs = Runs(*(each[~over] for each in runs))
     due = np.maximum(0, runs.believed - now)
     releases = Releases(due, runs.node, runs.size, np.argsort(due, kind="stable"))
@@ -288,12 +297,12 @@ def _copied(scene: Scene) -> Scene:
     """Return a scene of which nothing is shared that fills change."""
     jobs, payers = scene.jobs, scene.payers
     places = scene.places._replace(free=scene.places.free.copy(), lent=scene.places.lent.copy())
-    payers = payers._replace(used=payers.used.copy(), wallet=payers.wallet.copy())
+    tree = payers.tree._replace(held=payers.tree.held.copy(), part=payers.tree.part.copy())
+    payers = payers._replace(used=payers.used.copy(), wallet=payers.wallet.copy(), tree=tree)
     return scene._replace(
         jobs=jobs._replace(tasks=jobs.tasks.copy(), budget=jobs.budget.copy()),
         places=places,
         payers=payers,
-        by_age=payers._replace(used=np.zeros_like(payers.used)),
         kept=nothing_kept(places),
     )
 

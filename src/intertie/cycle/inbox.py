@@ -23,6 +23,9 @@ KINDS = (
     "cancel",
     "why",
     "queue",
+    "cohort",
+    "share",
+    "shares",
 )
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intertie.cycle.orders import Orders, Supply, columns_of
+from intertie.cycle.orders import Orders, Supply, columns_of, queue_of, wishes_of
+from intertie.cycle.preempting import owned
 from intertie.cycle.prices import Prices, prices_for
+from intertie.cycle.standing import standing_of
 from intertie.model.job import Job
 from intertie.model.policy import Policy
 from intertie.model.units import MILLI
@@ -42,34 +44,41 @@ def with_newcomer(
     newcomer: Newcomer,
     at: int,
     policy: Policy,
+    now: int,
 ) -> Orders:
     """Return the orders with one job more, in its row."""
     kin, job = newcomer.kin, newcomer.job
     kins, prices = [kin], prices_for(world, kin, supply.pools, policy)
     jobs, numbers = Jobs(*np.zeros((4, 0), np.int64)), np.zeros(0, np.int64)
-    is_promised = is_aged = np.zeros(0, np.bool_)
+    is_promised, wishes = np.zeros(0, np.bool_), np.zeros((3, 0), np.int64)
+    starved: frozenset[int] = frozenset()
     if orders is not None:
         kins, jobs, numbers = [*orders.kins, kin], orders.jobs, orders.numbers
-        is_promised, is_aged = orders.is_promised, orders.is_aged
+        is_promised, starved = orders.is_promised, orders.standing.starved
+        slots = [world.jobs.slots[number] for number in numbers.tolist()]
+        wishes = wishes_of(world, np.array(slots, np.int64))
         pairs = zip(vars(orders.prices).values(), vars(prices).values(), strict=True)
         prices = Prices(*(np.concatenate(pair) for pair in pairs))
-    projects = sorted({each.project for each in kins})
-    columns = columns_of(world, kins, projects, supply, prices)
+    standing = standing_of(world, {each.project for each in kins}, policy, now, starved)
+    columns = columns_of(world, kins, standing.projects, supply, prices)
     row = (
         len(kins) - 1,
         newcomer.tasks,
         job.budget_micro or LARGEST,
         length_ms(columns.rank, prices),
     )
+    jobs = Jobs(*(np.insert(column, at, value) for column, value in zip(jobs, row, strict=True)))
+    wish = np.array([job.submitted_at, newcomer.deadline_at, job.priority], np.int64)
     return Orders(
         numbers=np.insert(numbers, at, job.id),
-        jobs=Jobs(*(np.insert(column, at, value) for column, value in zip(jobs, row, strict=True))),
+        jobs=jobs,
         is_promised=np.insert(is_promised, at, newcomer.deadline_at > 0),
-        is_aged=np.insert(is_aged, at, False),
+        queue=queue_of(np.insert(wishes, at, wish, axis=1), jobs, columns, policy, now),
         kins=kins,
+        own=owned(world, kins, columns.rank, supply.pools),
         columns=columns,
         prices=prices,
-        projects=projects,
+        standing=standing,
     )
 
 

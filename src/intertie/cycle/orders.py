@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from intertie.cycle.preempting import owned
 from intertie.cycle.prices import LARGEST, Prices, prices_of
+from intertie.cycle.standing import Standing, standing_of
 from intertie.market.clearing import clear
 from intertie.model.parties import device_code
 from intertie.model.policy import Policy
@@ -12,9 +14,13 @@ from intertie.model.states import JobState, PoolState
 from intertie.model.units import MILLI
 from intertie.placement.fill import has_room, waits
 from intertie.placement.given import NO_TRADE, WAIT, Jobs, Kins, Places
+from intertie.placement.ordering import ORDERS, PRIORITY_MAX, queue_keys
 from intertie.world.kins import Kin
 from intertie.world.table import Ints, Mask
 from intertie.world.world import LENT, ROOM, World
+
+# What the keys of a queue can tell apart: instants and lengths below 557 years, in milliseconds.
+_LATEST, _UNITS_MAX = 2**44 - 1, 2**40
 
 
 @dataclass(frozen=True)
@@ -34,18 +40,21 @@ class Orders:
     """The waiting jobs that find room somewhere, in order: their numbers and columns.
 
     Those that were promised a deadline come first, the first deadline first; then the oldest.
-    `kins` are theirs, `columns` and `prices` what the kernel reads of these; `projects` is what
-    `columns.project` counts by.
+    `kins` are theirs, `columns` and `prices` what the kernel reads of these, `own` the ranks of
+    owners on their own pools; `standing` is how everybody stands by whom `columns.project` counts.
+    `queue` are the jobs' rows, each project's together and in the order in which it wants them
+    served.
     """
 
     numbers: Ints
     jobs: Jobs
     is_promised: Mask
-    is_aged: Mask
+    queue: Ints
     kins: list[Kin]
     columns: Kins
+    own: Ints
     prices: Prices
-    projects: list[int]
+    standing: Standing
 
 
 def supply_of(world: World) -> Supply:
@@ -89,28 +98,65 @@ def orders_of(
     row_of[which] = np.arange(len(which))
     kin = row_of[numbers]
     prices = prices_of(world, which.tolist(), supply.pools, policy)
-    projects = sorted({kin.project for kin in kins})
-    columns = columns_of(world, kins, projects, supply, prices)
-    fits = has_room(columns, supply.places)[kin]
-    if (
-        policy.backfill == "first-fit" and not is_for_later
-    ):  # else room may be kept for who fits nowhere now
+    starved = _starved(world, slots, policy, now)
+    standing = standing_of(world, {kin.project for kin in kins}, policy, now, starved)
+    columns = columns_of(world, kins, standing.projects, supply, prices)
+    # An owner's job may start where only guests are in its way.
+    own = owned(world, kins, columns.rank, supply.pools)
+    fits = (has_room(columns, supply.places) | (own != NO_TRADE).any(axis=1))[kin]
+    # Else room may be kept for who fits nowhere now.
+    if policy.backfill == "first-fit" and not is_for_later:
         slots, kin = slots[fits], kin[fits]
     if not fits.any() and not is_for_later:
         return None
     slots, kin = _in_order(world, slots, kin)
-    waited_ms = now - world.jobs.column("submitted_at")[slots]
-    is_queued = world.jobs.column("state")[slots] == JobState.QUEUED
+    jobs = _jobs(world, slots, kin, prices, columns)
     return Orders(
         numbers=world.jobs.column("id")[slots],
-        jobs=_jobs(world, slots, kin, prices, columns),
+        jobs=jobs,
         is_promised=world.jobs.column("deadline_at")[slots] > 0,
-        is_aged=is_queued & (waited_ms > policy.ageing_s * MILLI),
+        queue=queue_of(wishes_of(world, slots), jobs, columns, policy, now),
         kins=kins,
         columns=columns,
+        own=own,
         prices=prices,
-        projects=projects,
+        standing=standing,
     )
+
+
+def wishes_of(world: World, slots: Ints) -> Ints:
+    """Return what the order within a project reads of jobs: arrival, deadline promised, priority.
+
+    Axes [what, job].
+    """
+    names = ("submitted_at", "deadline_at", "priority")
+    return np.stack([world.jobs.column(name)[slots] for name in names])
+
+
+def queue_of(wishes: Ints, jobs: Jobs, columns: Kins, policy: Policy, now: int) -> Ints:
+    """Return the rows by project and, within it, by priority and the policy's order."""
+    submitted_at, deadline_at, priority = wishes
+    cores = -(-columns.need[:, ROOM.index("cpus_milli")] // MILLI)
+    units = np.minimum(np.maximum(cores, columns.need[:, ROOM.index("device_count")]), _UNITS_MAX)
+    keys = queue_keys(
+        ORDERS.index(policy.order),
+        submitted_at,
+        np.minimum(jobs.length, _LATEST),
+        units[jobs.kin] * np.where(columns.is_gang[jobs.kin] > 0, jobs.tasks, 1),
+        np.minimum(deadline_at, _LATEST),
+        np.clip(priority, -PRIORITY_MAX, PRIORITY_MAX),
+        now,
+        policy.ageing_s * MILLI,
+    )
+    return np.lexsort((keys, columns.project[jobs.kin]))
+
+
+def _starved(world: World, slots: Ints, policy: Policy, now: int) -> frozenset[int]:
+    """Return the projects that were given nothing for as long as a job of theirs has waited."""
+    before = now - policy.starved_s * MILLI
+    jobs, projects = world.jobs, world.projects
+    old = np.unique(jobs.column("project")[slots[jobs.column("submitted_at")[slots] < before]])
+    return frozenset(n for n in old.tolist() if projects.value(n, "served_at") < before)
 
 
 def columns_of(

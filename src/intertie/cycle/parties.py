@@ -1,8 +1,9 @@
-"""Request: projects, providers, agents and credit enter the network."""
+"""Request: projects, providers, agents, credit and shares enter the network."""
 
 from dataclasses import replace
 
 from intertie.cycle.inbox import InboxRow
+from intertie.cycle.sharing import open_cohort, set_share
 from intertie.cycle.views import account_of, listed_offer
 from intertie.ledger.booking import NETWORK_ACCOUNTS, credit
 from intertie.model.ids import encode
@@ -30,6 +31,10 @@ def enter(world: World, row: InboxRow, policy: Policy, now: int) -> Changes:
         _top_up(world, changes, row, now)
     elif row.kind == "block":
         _block(world, changes, row)
+    elif row.kind == "cohort":
+        open_cohort(world, changes, row)
+    elif row.kind == "share":
+        set_share(world, changes, row)
     return changes
 
 

@@ -1,4 +1,4 @@
-"""Clear and place: who gets what, at what price; owners first, then the aged, then by share."""
+"""Clear and place: who gets what, at what price; owners, who was promised, then all by share."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,15 @@ import numpy as np
 from intertie.cycle.digests import keep_digests
 from intertie.cycle.leasing import bind
 from intertie.cycle.orders import Orders, Supply, orders_of, supply_of
+from intertie.cycle.preempting import owners_first
 from intertie.cycle.prices import LARGEST
+from intertie.cycle.reconciling import stop_one
 from intertie.cycle.running import releases_of
 from intertie.cycle.scoring import score_starts
-from intertie.cycle.shares import project_uses
-from intertie.cycle.views import facts_of, name_of, wallet_micro
+from intertie.cycle.standing import most_used, takes_of, tree_of, used_of
+from intertie.cycle.views import wallet_micro
 from intertie.model.policy import Policy
+from intertie.model.states import Cause
 from intertie.placement.fill import fill
 from intertie.placement.given import BACKFILLS, NO_TRADE, Jobs, Kept, Kins, Payers, Places, Releases
 from intertie.placement.keeping import nothing_kept
@@ -24,14 +27,13 @@ from intertie.world.world import World
 class Scene(NamedTuple):
     """What the fills of one round are given, and change: the bundles of `placement.given`.
 
-    `own` are the ranks of owners on their own pools, `by_age` the payers as if nobody had used any.
+    `own` are the ranks of owners on their own pools.
     """
 
     jobs: Jobs
     kins: Kins
     places: Places
     payers: Payers
-    by_age: Payers
     own: Ints
     releases: Releases
     kept: Kept
@@ -45,7 +47,25 @@ def place(world: World, inbox: list[object], policy: Policy, now: int) -> Change
     orders = orders_of(world, supply, policy, now)
     if orders is not None:
         scene = scene_of(world, orders, supply, policy, now)
-        placed = fill_all(scene, orders.is_promised, orders.is_aged)
+        first = owners_first(
+            world,
+            supply.pools,
+            supply.nodes,
+            orders.own,
+            scene.jobs,
+            scene.kins,
+            scene.places,
+            scene.payers,
+            policy,
+            now,
+        )
+        for lease in first.evicted:
+            stop_one(world, changes, world.leases.get(lease), Cause.RECLAIMED, now)
+        # At home owners start as they would alone, or not yet: not as somebody's guests.
+        is_home = orders.own != NO_TRADE
+        away = scene.kins._replace(rank=np.where(is_home, NO_TRADE, scene.kins.rank))
+        rest = scene._replace(own=np.full_like(orders.own, NO_TRADE), kins=away)
+        placed = first.placed + fill_all(rest, orders.is_promised)
         bind(world, changes, orders, supply, placed, policy, now)
         score_starts(world, changes, orders.numbers[sorted({job for job, _ in placed})], now)
         keep_digests(world, changes)
@@ -54,7 +74,7 @@ def place(world: World, inbox: list[object], policy: Policy, now: int) -> Change
 
 def scene_of(world: World, orders: Orders, supply: Supply, policy: Policy, now: int) -> Scene:
     """Return the round as the kernel is given it; nothing of the World or the orders changes."""
-    payers, use = _payers(world, orders, policy, now)
+    payers, use = _payers(world, orders, policy)
     given = supply.places
     places = given._replace(free=given.free.copy(), lent=given.lent.copy())
     return Scene(
@@ -62,74 +82,84 @@ def scene_of(world: World, orders: Orders, supply: Supply, policy: Policy, now: 
         kins=orders.columns._replace(use=use),
         places=places,
         payers=payers,
-        by_age=payers._replace(used=np.zeros_like(payers.used)),
-        own=_owners(world, orders, supply),
+        own=orders.own,
         releases=releases_of(world, supply.nodes, policy, now),
         kept=nothing_kept(places),
         backfill=BACKFILLS.index(policy.backfill),
     )
 
 
-def fill_all(scene: Scene, is_promised: Mask, is_aged: Mask) -> list[tuple[int, int]]:
+def fill_all(scene: Scene, is_promised: Mask) -> list[tuple[int, int]]:
     """Return (job, node) of each task placed, by their rows; the scene is what is left.
 
-    Owners on their own pools; then those who were promised a deadline, the first deadline first;
-    then those who waited too long, the oldest first whoever used how much; then everybody by
-    share. What one fill leaves is what the next may give, and what one keeps for the first that
-    waits the next keeps too.
+    Owners on their own pools (in a round of today `owners_first` has placed them, and whom guests
+    make way for); then those who were promised a deadline, the first deadline first, whoever used
+    how much; then everybody by share. Nobody ever beyond a quota. What one fill leaves is what the
+    next may give, and what one keeps for the first that waits the next keeps too.
     """
     jobs, kins, payers = scene.jobs, scene.kins, scene.payers
-    count, nothing = jobs.tasks, np.zeros_like(kins.use)
-    everybody = np.ones(len(count), np.bool_)
+    count, everybody = jobs.tasks, np.ones(len(jobs.tasks), np.bool_)
     placed: list[tuple[int, int]] = []
-    for ranks, who, whose, uses in (
-        (scene.own, everybody, payers, kins.use),
-        (kins.rank, is_promised, scene.by_age, nothing),
-        (kins.rank, is_aged, scene.by_age, nothing),
-        (kins.rank, everybody, payers, kins.use),
+    for ranks, who, is_by_row in (
+        (scene.own, everybody, False),
+        (kins.rank, is_promised, True),
+        (kins.rank, everybody, False),
     ):
         if not who.any() or (ranks == NO_TRADE).all():
             continue
         rows, nodes = fill(
             jobs._replace(tasks=np.where(who, count, 0)),
-            kins._replace(rank=ranks, use=uses),
+            kins._replace(rank=ranks, use=np.zeros_like(kins.use) if is_by_row else kins.use),
             scene.places,
-            whose,
+            _by_row(payers, kins.project[jobs.kin]) if is_by_row else payers,
             scene.releases,
             scene.kept,
             scene.backfill,
         )
         placed += zip(rows.tolist(), nodes.tolist(), strict=True)
         count -= np.bincount(rows, minlength=len(count))
-        if uses is nothing:
-            np.add.at(payers.used, kins.project[jobs.kin[rows]], kins.use[jobs.kin[rows]])
+        if is_by_row and len(rows):
+            _note_use(payers, kins.project[jobs.kin[rows]], kins.use[jobs.kin[rows]])
     return placed
 
 
-def _payers(world: World, orders: Orders, policy: Policy, now: int) -> tuple[Payers, Ints]:
-    """Return the projects, and what a task of each kin adds to its project's use."""
-    projects = orders.projects
-    weight = np.array([world.projects.value(p, "weight") for p in projects], np.int64)
-    # Use that is absurdly large counts as the largest that the kernel can multiply by a weight.
-    most = LARGEST // int(weight.max()) // 2
-    used = np.minimum(project_uses(world, projects, policy, now), most)
-    tasks = max(1, int(orders.jobs.tasks.sum()))
-    use = np.minimum(orders.columns.use, max(1, most // tasks))
-    wallet = np.array([min(LARGEST, wallet_micro(world, p)) for p in projects], np.int64)
-    return Payers(used, weight, wallet), use
+def _by_row(payers: Payers, project: Ints) -> Payers:
+    """Return the payers as if nobody had used any, each with its jobs in the order of their rows.
 
-
-def _owners(world: World, orders: Orders, supply: Supply) -> Ints:
-    """Return the ranks of owners on their own pools alone: there they come before guests.
-
-    Only where the owner's job would rather run than anywhere else: owning a machine does not
-    send a job to it that wants to be cheap or soon elsewhere.
+    Wallets and what is held are the same and not copies.
     """
-    rank = orders.columns.rank
-    own = np.full_like(rank, NO_TRADE)
-    names = np.array([name_of(world, "project", kin.project) for kin in orders.kins])
-    for at, pool in enumerate(supply.pools):
-        facts = facts_of(world, pool)
-        if facts is not None and facts.terms.own_project:
-            own[(names == facts.terms.own_project) & (rank[:, at] == 0), at] = 0
-    return own
+    tree = payers.tree._replace(floor=np.zeros_like(payers.tree.floor), is_dominant=0)
+    queue = np.argsort(project, kind="stable")
+    return payers._replace(used=np.zeros_like(payers.used), queue=queue, tree=tree)
+
+
+def _note_use(payers: Payers, project: Ints, use: Ints) -> None:
+    """Count what was given as if nobody had used any."""
+    if payers.tree.is_dominant:
+        payers.used[:] = payers.tree.part.max(axis=1)
+        return
+    parent = payers.tree.parent
+    for whose, more in zip(project.tolist(), use.tolist(), strict=True):
+        member = whose
+        while member != parent[member]:
+            payers.used[member] += more
+            member = parent[member]
+
+
+def _payers(world: World, orders: Orders, policy: Policy) -> tuple[Payers, Ints]:
+    """Return the projects in their tree, and what a task of each kin adds to its project's use."""
+    standing, tasks = orders.standing, max(1, int(orders.jobs.tasks.sum()))
+    tree = tree_of(standing, policy)
+    use = np.minimum(orders.columns.use, max(1, most_used(standing) // tasks))
+    if policy.share_by == "none":
+        use = np.zeros_like(use)
+    wallet = [min(LARGEST, wallet_micro(world, p)) for p in standing.projects]
+    payers = Payers(
+        used=used_of(standing, tree, policy),
+        weight=standing.weight,
+        wallet=np.array(wallet, np.int64),
+        queue=orders.queue,
+        tree=tree,
+        takes=takes_of(standing, tree, orders.kins, tasks),
+    )
+    return payers, use

@@ -119,7 +119,7 @@ def _stop(world: World, changes: Changes, alive: Alive, gone: Mask, now: int) ->
     must: Mask = (cause != Cause.NONE) & ~gone
     is_staying = leases.column("state")[alive.slots] != LeaseState.STOPPING
     for at in np.flatnonzero(must & is_staying).tolist():
-        _stop_one(world, changes, _lease_at(world, alive, at), Cause(int(cause[at])), now)
+        stop_one(world, changes, _lease_at(world, alive, at), Cause(int(cause[at])), now)
     return must
 
 
@@ -139,13 +139,15 @@ def _reclaimed(world: World, alive: Alive, now: int) -> Mask:
     return taken_back
 
 
-def _stop_one(world: World, changes: Changes, lease: Lease, cause: Cause, now: int) -> None:
+def stop_one(world: World, changes: Changes, lease: Lease, cause: Cause, now: int) -> None:
     """The grace is what the job needs to save its work, at most what the owner gives."""
     saved = request_of(world, lease.job).checkpoint
     grace_s = min(lease.grace_s, saved.grace_s) if saved else lease.grace_s
     changes.put(stop(lease, cause, grace_s, now))
     task = world.tasks.value(lease.task, "index")
-    changes.event(lease.job, "task_stopping", task=task, pool=lease.pool, cause=int(cause))
+    changes.event(
+        lease.job, "task_stopping", task=task, pool=lease.pool, cause=int(cause), grace_s=grace_s
+    )
 
 
 def _renew(

@@ -9,11 +9,12 @@ from intertie.cycle.changing import Change, changes_of
 from intertie.cycle.forecasting import LIKELY, Outlook, look_ahead
 from intertie.cycle.orders import columns_of
 from intertie.cycle.prices import prices_for
+from intertie.cycle.standing import takes_of
 from intertie.model.forecast import Sooner
 from intertie.model.refusal import Relaxation
 from intertie.model.rows import changed
 from intertie.model.units import MILLI
-from intertie.placement.given import LARGEST, NO_TRADE, Kept, Kins
+from intertie.placement.given import LARGEST, NO_TRADE, Kept, Kins, Takes
 from intertie.world.kins import Kin, shape_of
 from intertie.world.table import Ints
 from intertie.world.world import World
@@ -72,7 +73,7 @@ def relaxed(world: World, outlook: Outlook, row: int, change: Change) -> Outlook
     )
     pools, orders, scene = outlook.supply.pools, outlook.orders, outlook.scene
     prices = prices_for(world, kin, pools, outlook.policy)
-    columns = columns_of(world, [kin], orders.projects, outlook.supply, prices)
+    columns = columns_of(world, [kin], orders.standing.projects, outlook.supply, prices)
     if (columns.rank == NO_TRADE).all():
         return None
     was = scene.jobs.kin[row]
@@ -95,12 +96,13 @@ def relaxed(world: World, outlook: Outlook, row: int, change: Change) -> Outlook
     if change.expected_s:
         spans_s = spans_s.copy()
         spans_s[:, row] = np.minimum(spans_s[:, row], change.expected_s)
-    payers = payers._replace(wallet=wallet)
-    by_age = scene.by_age._replace(wallet=wallet)
+    takes = takes_of(orders.standing, payers.tree, [kin], int(jobs.tasks.sum()))
+    takes = Takes(*(np.concatenate(pair) for pair in zip(payers.takes, takes, strict=True)))
+    payers = payers._replace(wallet=wallet, takes=takes)
     spare = np.maximum(0, columns.hold - prices.micro)
     return changed(
         outlook,
-        scene=scene._replace(jobs=jobs, kins=kins, own=own, payers=payers, by_age=by_age),
+        scene=scene._replace(jobs=jobs, kins=kins, own=own, payers=payers),
         spare=np.concatenate([outlook.spare, spare]),
         spans_s=spans_s,
     )

@@ -20,6 +20,7 @@ from intertie.cycle.quoting import answer_quotes
 from intertie.cycle.reconciling import reconcile
 from intertie.cycle.releasing import drop_cancelled, release_held
 from intertie.cycle.settling import settle
+from intertie.cycle.sharing import show_shares
 from intertie.model.policy import Policy
 from intertie.world.apply import apply, ready
 from intertie.world.changes import Changes
@@ -29,7 +30,7 @@ RowStep = Callable[[World, InboxRow, Policy, int], Changes]
 WholeStep = Callable[[World, list[Any], Policy, int], Changes]
 
 ROWS: tuple[RowStep, ...] = (
-    enter,  # request: projects, providers, agents, credit
+    enter,  # request: projects, providers, agents, credit, shares
     believe,  # run: what agents observed, before anything is decided
     answer_quotes,  # size, quote
     admit,  # admit: jobs and cancellations
@@ -42,6 +43,7 @@ WHOLE: tuple[WholeStep, ...] = (
     follow,  # run: what its tasks make of each job
     settle,  # meter, settle: usage records, charges, releases
     explain,  # why
+    show_shares,  # why: how everybody stands
 )
 
 

@@ -42,22 +42,28 @@ def begun_s(world: World, slots: Ints) -> Ints:
     return found
 
 
-def running_on(world: World, nodes: list[int]) -> Ints:
-    """Return the slots of the leases that hold room on these nodes, given in order of number."""
+def running_on(world: World, nodes: list[int], among: Ints | None = None) -> Ints:
+    """Return the slots of the leases that hold room on these nodes, given in order of number.
+
+    Only of leases `among` these slots, if told.
+    """
     leases = world.leases
-    slots = holding(world, np.flatnonzero(leases.used()))
+    slots = holding(world, np.flatnonzero(leases.used()) if among is None else among)
     found: Ints = slots[np.isin(leases.column("node")[slots], nodes)]
     return found
 
 
-def releases_of(world: World, nodes: list[int], policy: Policy, now: int) -> Releases:
+def releases_of(
+    world: World, nodes: list[int], policy: Policy, now: int, among: Ints | None = None
+) -> Releases:
     """Return what each lease gives back, and in how long; who is overdue, now.
 
     `nodes` are the numbers of the nodes, in order; a lease on one that has gone gives nothing
-    back. Nothing where no policy asks for it.
+    back. Only leases `among` these slots, if told. Nothing where no policy asks for it.
     """
     leases = world.leases
-    slots = running_on(world, nodes if policy.backfill != "first-fit" else [])
+    there = nodes if policy.backfill != "first-fit" else []
+    slots = running_on(world, there, among)
     at = np.maximum(0, ends_s(world, slots) * MILLI - now)
     node = np.searchsorted(nodes, leases.column("node")[slots])
     size = np.stack([leases.column(name)[slots] for name in ROOM], axis=1)

@@ -109,7 +109,8 @@ def _account(
     project = changes.rows.get(("Project", lease.project)) or world.projects.get(lease.project)
     project = decayed(project, policy, now)
     used = sum(record.service_units_micro for record in records)
-    changes.put(changed(project, usage_micro_su=project.usage_micro_su + used))
+    used += project.usage_micro_su
+    changes.put(changed(project, usage_micro_su=used, served_at=now))
 
 
 def _next(world: World, changes: Changes) -> int:

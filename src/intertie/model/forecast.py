@@ -47,6 +47,16 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Missed:
+    """The document of a project: how the starts of its jobs compared with what was expected.
+
+    The latest of them, as the wait that came over the likely one that was shown first.
+    """
+
+    ratios_ppm: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Waiting:
     """One job of the queue that has tasks to place.
 

@@ -33,6 +33,7 @@ class Job:
     limit_micro_per_task: int
     is_soonest: int
     is_cancelled: int
+    priority: int = 0
 
 
 @dataclass(frozen=True)

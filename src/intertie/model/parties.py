@@ -1,18 +1,27 @@
 """Who asks and who supplies: projects, providers, pools and what an agent says of its pool."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from hashlib import blake2b
 
 
 @dataclass(frozen=True)
 class Project:
-    """Who asks and pays. Columnar. `usage_micro_su` is decayed use as of `usage_at`."""
+    """Who asks and pays. Columnar. `usage_micro_su` is decayed use as of `usage_at`.
+
+    `cohort` is the one it belongs to, 0: none. Whoever holds less than `floor_ppm` of the network
+    and has work waiting is served before fair share. A lease of its was charged last at
+    `served_at`.
+    """
 
     id: int
     weight: int
     usage_micro_su: int
     usage_at: int
     is_blocked: int
+    cohort: int = 0
+    floor_ppm: int = 0
+    served_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class Node:
     wait_s: int = 0
 
 
+@cache
 def device_code(device_class: str) -> int:
     """Return the number that stands for a device class in columns; 0 where there is none.
 

@@ -15,6 +15,13 @@ class Policy:
     Behind the first job that finds no room nobody is placed (`fcfs`), or anybody (`first-fit`), or
     only who does not delay it (`easy`), the shortest first (`easy-sjbf`). A deadline is promised if
     it is kept even where everything takes as `long` as it may, or as long as is `likely`.
+
+    Between projects the turn is who has the least by weight: of decayed use (`share_by` = `use`),
+    of what is held now, by the dominant share (`dominant`), or nobody's before the other but who
+    came first (`none`). Within a project jobs are in `order`, one of `placement.ordering.ORDERS`.
+    Who has waited for `ageing_s` goes first within its project. A project that was given nothing
+    for `starved_s`, and has a job that waited as long, is served before all who are above their
+    floors, whatever it used before; one that is served again and again waits for its turn.
     """
 
     fee_ppm: int = 20_000
@@ -30,6 +37,9 @@ class Policy:
     failures_max: int = 3
     fair_share_half_life_s: int = 7 * 24 * 3600
     ageing_s: int = 3_600
+    starved_s: int = 24 * 3600
+    share_by: str = "use"
+    order: str = "fifo"
     backfill: str = "easy"
     promise_by: str = "long"
     meter_tolerance_ppm: int = 20_000

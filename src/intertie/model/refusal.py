@@ -26,6 +26,9 @@ class Refusal:
 # From the change that costs its asker least to the one that costs most.
 _SMALLEST_FIRST = (
     "wait",
+    "cohort_lends_cpus",
+    "cohort_lends_memory",
+    "cohort_lends_devices",
     "ask_again",
     "ask_slower",
     "use_profile",
@@ -52,6 +55,9 @@ _SMALLEST_FIRST = (
     "wait_for_pool",
     "ask_provider",
     "ask_operator",
+    "raise_quota_cpus",
+    "raise_quota_memory",
+    "raise_quota_devices",
     "allow_provider",
     "allow_latency",
     "allow_region",

@@ -54,7 +54,8 @@ class Request:
 
     `expected_s` is the run time of one task on one reference unit, 0 if unknown. `after` holds
     job numbers. `budget_micro` and `deadline_at` are 0 where there is none. `providers` limits
-    the job to those named; empty means any.
+    the job to those named; empty means any. `priority` is among the project's own jobs alone: the
+    higher goes first.
     """
 
     name: str
@@ -86,3 +87,4 @@ class Request:
     on_partition: str = "keep"
     profile: str = "cpu@1"
     quote: int = 0
+    priority: int = 0

@@ -1,4 +1,4 @@
-"""Fill: give free capacity to waiting tasks, the project with the least use by weight first.
+"""Fill: give free capacity to waiting tasks, in the turns of `placement/shares.py`.
 
 The kernel. Its specification is `SlowFill` in tests/support/slow_fill.py: functionally the same,
 written to be read. What it reads and changes comes in `placement/given.py`'s bundles of columns.
@@ -29,7 +29,16 @@ from intertie.placement.given import (
     Releases,
 )
 from intertie.placement.keeping import in_order, keep, nothing_kept
-from intertie.world.compiling import anew, in_place, on_call
+from intertie.placement.shares import (
+    NOBODY,
+    Turn,
+    flat,
+    is_within_quota,
+    next_job,
+    nobody_yet,
+    take,
+)
+from intertie.world.compiling import anew, in_place
 
 # As typed values: what is a literal in one call is compiled apart from every other.
 NOW: Any = np.int64(0)
@@ -46,32 +55,35 @@ def fill(
     releases: Releases,
     kept: Kept,
     backfill: int,
+    now: int = NOW,
 ) -> tuple[Ints, Ints]:
     """Return (job, node) of each task placed, in the order they were placed; axes [placed].
 
-    A task goes only where budget and wallet hold for it; of a gang each task only where they would
-    hold for all of its tasks, and it is placed whole on one pool or left. A job that finds no node
-    steps aside. Behind the first that finds no room, though it could have some later, FCFS places
-    nobody and FIRST_FIT anybody; EASY keeps room for it from the instant at which it would fit, and
-    places only those who are gone by then or leave enough, in their order, EASY_SJBF the shortest
-    first (Lifka 1995; Tsafrir et al. 2007).
+    A task goes only where quota, budget and wallet hold for it; of a gang each task only where they
+    would hold for all of its tasks, and it is placed whole on one pool or left. A job that may not
+    be placed steps aside. Behind the first that finds no room, though it could have some later,
+    FCFS places nobody and FIRST_FIT anybody; EASY keeps room for it from the instant at which it
+    would fit, and places only those who are gone by then or leave enough, in their order, EASY_SJBF
+    the shortest first (Lifka 1995; Tsafrir et al. 2007).
 
-    What is placed is taken from budget, places and wallet and added to used, in the arrays given;
-    what is kept is written into `kept`. Bounded by the number of tasks, times that of pools for a
-    gang, plus jobs, plus for what is kept the releases times the nodes.
+    What is placed is taken from budget, places and wallet and added to what is used and held, in
+    the arrays given; what is kept is written into `kept`. Bounded by the number of tasks, times
+    that of pools for a gang, plus jobs, plus for what is kept the releases times the nodes.
     """
     left, is_over = jobs.tasks.copy(), np.zeros(kins.need.shape[0], np.bool_)
-    queue, head, end = _queues(jobs.kin, kins.project, payers.used.shape[0])
-    line, total = Line(queue, head, end, left, is_over), jobs.tasks.sum()
+    head, end = _queues(jobs.kin, kins.project, payers.wallet.shape[0])
+    line, total = Line(payers.queue.copy(), head, end, left, is_over), jobs.tasks.sum()
     none = np.empty((3, total), np.int64)
     placed = Placed(none[0], none[1], none[2])
-    count = serve(line, jobs, kins, places, payers, releases, kept, placed, backfill, NOW)
+    turn, at = nobody_yet(payers.used.shape[0]), np.int64(now)
+    count = serve(line, turn, jobs, kins, places, payers, releases, kept, placed, backfill, at)
     return placed.job[:count], placed.node[:count]
 
 
-@on_call
+@in_place
 def serve(
     line: Line,
+    turn: Turn,
     jobs: Jobs,
     kins: Kins,
     places: Places,
@@ -87,12 +99,17 @@ def serve(
     What is kept already is kept on. Of the line the heads and what is left are written.
     """
     count: int = NONE
+    payer = NOBODY
     while True:
-        job = _next_job(line.queue, line.head, line.end, line.left, jobs.kin, line.is_over, payers)
-        if job < 0:
+        job = next_job(payers, line, jobs.kin, kins.is_gang, turn, payer)
+        if job == NOBODY:
             return count
         k = jobs.kin[job]
         payer, wanted = kins.project[k], line.left[job] if kins.is_gang[k] else 1
+        if not is_within_quota(payers.tree, payer, payers.takes.amount[k], wanted):
+            line.is_over[k] |= wanted == 1
+            line.head[payer] += 1
+            continue
         most = min(jobs.budget[job], payers.wallet[payer]) // wanted
         chosen = placed.node[count : count + wanted]
         node = choose(kins, k, most, now + jobs.length[job], places, kept, chosen)
@@ -111,6 +128,7 @@ def serve(
                     return count
                 if backfill == EASY_SJBF:
                     _put_shortest_first(line.queue, line.head, line.end, jobs.length)
+                    payer = NOBODY
             continue
         for at in range(count, count + wanted):
             placed.job[at] = job
@@ -119,7 +137,7 @@ def serve(
             payers.wallet[payer] -= cost
         count += wanted
         line.left[job] -= wanted
-        payers.used[payer] += wanted * kins.use[k]
+        take(payers, payer, k, wanted, kins.use[k])
 
 
 @anew
@@ -159,25 +177,22 @@ def warm() -> None:
     kins = Kins(one, none, one, one, each, each, none)
     places = Places(one, one, np.zeros((1, 3), np.int64), one)
     releases = Releases(each, none, one, none)
-    jobs, payers = Jobs(none, each, each, each), Payers(each, each, each)
+    jobs, payers = Jobs(none, each, each, each), flat(each, each, each, none, 1)
     fill(jobs, kins, places, payers, releases, nothing_kept(places), EASY)
     has_room(kins, places)
     waits(one, none, places)
 
 
 @anew
-def _queues(kin: Ints, project: Ints, projects: int) -> tuple[Ints, Ints, Ints]:
-    """Return the jobs by project, in order, and where each project's queue begins and ends."""
+def _queues(kin: Ints, project: Ints, projects: int) -> tuple[Ints, Ints]:
+    """Return where each project's part of the queue begins and ends."""
     end = np.zeros(projects, np.int64)
     for job in range(kin.shape[0]):
         end[project[kin[job]]] += 1
     end = np.cumsum(end)
-    queue, at = np.empty(kin.shape[0], np.int64), end.copy()
-    for job in range(kin.shape[0] - 1, -1, -1):
-        owner = project[kin[job]]
-        at[owner] -= 1
-        queue[at[owner]] = job
-    return queue, at, end
+    head = np.zeros(projects, np.int64)
+    head[1:] = end[:-1]
+    return head, end
 
 
 @anew
@@ -187,33 +202,3 @@ def _put_shortest_first(queue: Ints, head: Ints, end: Ints, length: Ints) -> Non
         rest = queue[head[owner] : end[owner]].copy()
         for at, row in enumerate(in_order(length[rest])):
             queue[head[owner] + at] = rest[row]
-
-
-@in_place
-def _next_job(
-    queue: Ints,
-    head: Ints,
-    end: Ints,
-    left: Ints,
-    kin: Ints,
-    is_over: NDArray[np.bool_],
-    payers: Payers,
-) -> int:
-    """Return the first waiting job of the project with the least use by weight, or -1.
-
-    Compared as used_a * weight_b < used_b * weight_a, so that nothing is rounded; the earlier of
-    two jobs where both are alike.
-    """
-    used, weight = payers.used, payers.weight
-    best, best_owner = -1, -1
-    for owner in range(end.shape[0]):
-        at = head[owner]
-        while at < end[owner] and (left[queue[at]] <= 0 or is_over[kin[queue[at]]]):
-            at += 1
-        head[owner] = at
-        if at == end[owner]:
-            continue
-        mine, other = used[owner] * weight[best_owner], used[best_owner] * weight[owner]
-        if best < 0 or mine < other or (mine == other and queue[at] < best):
-            best, best_owner = queue[at], owner
-    return best

@@ -58,12 +58,50 @@ class Places(NamedTuple):
     lent: Ints
 
 
+class Tree(NamedTuple):
+    """Who stands where: axes [member], the projects first, then cohorts, and last the root.
+
+    The children of a member are children[first : end]. Of the resources that some quota bounds:
+    what it counts as held[member, limited], and its `quota` and the part of that which it lends to
+    nobody, `own`, and all that it may hold with what it borrows, `most`; LARGEST where unbounded.
+    Of all shared resources the part[member, shared] of the network that is held, in units of
+    2**-40; who has less than its `floor` goes first. With `is_dominant` the largest part is what
+    counts as used.
+    """
+
+    parent: Ints
+    children: Ints
+    first: Ints
+    end: Ints
+    held: Ints
+    quota: Ints
+    own: Ints
+    most: Ints
+    part: Ints
+    floor: Ints
+    is_dominant: int
+
+
+class Takes(NamedTuple):
+    """What a task adds to what its project holds: amount[kin, limited] and part[kin, shared]."""
+
+    amount: Ints
+    part: Ints
+
+
 class Payers(NamedTuple):
-    """The projects: used[project] in the unit of `Kins.use`, weight[project], wallet[project]."""
+    """The projects, and the tree in which they stand.
+
+    used[member] in the unit of `Kins.use`, weight[member], wallet[project]; and the rows of the
+    jobs by project and in the order in which each project wants them served, queue[job].
+    """
 
     used: Ints
     weight: Ints
     wallet: Ints
+    queue: Ints
+    tree: Tree
+    takes: Takes
 
 
 class Releases(NamedTuple):

@@ -45,7 +45,8 @@ def left_ms(jobs: Learning) -> Ints:
     weight = np.where(weight.any(axis=1)[:, None], weight, jobs.is_known)
     part = weight * MILLI // weight.sum(axis=1)[:, None]
     mean_us = (part * jobs.epoch_us).sum(axis=1) // np.maximum(part.sum(axis=1), 1)
-    return jobs.left_milli * mean_us // (MILLI * MILLI)
+    left: Ints = jobs.left_milli * mean_us // (MILLI * MILLI)
+    return left
 
 
 def _check(jobs: Learning) -> None:

@@ -56,14 +56,11 @@ def foresight_of(predictor: str, user: Ints, units: Ints, stated_ms: Ints) -> Fo
     """Return the foresight before any of these jobs ended; axes [job], users counted from 0."""
     how = np.array([PREDICTORS.index(predictor)], np.int64)
     limit = np.minimum(stated_ms, ENDLESS_MS)
-    everybody = np.zeros_like(user)
-    told = ((everybody,), (limit,), (user,), (user, limit), (user, limit, units))
-    classes, count = np.zeros((len(user), LEVELS), np.int64), 0
-    for level, columns in enumerate(told if predictor == "history" else ()):
-        found = np.zeros_like(user)
-        for column in columns:
-            _, here = np.unique(column, return_inverse=True)
-            _, found = np.unique(found * len(user) + here, return_inverse=True)
+    of_limit, of_user = _numbered(limit), _numbered(user)
+    own = _numbered(of_user * len(user) + of_limit)
+    sized = _numbered(own * len(user) + _numbered(units))
+    classes, count = np.zeros((len(user), LEVELS), np.int64), 1
+    for level, found in enumerate((of_limit, of_user, own, sized), start=1):
         classes[:, level] = found + count
         count += int(found.max(initial=-1)) + 1
     known, missed = np.zeros((2, count), np.int64), np.zeros(BINS, np.int64)
@@ -71,6 +68,12 @@ def foresight_of(predictor: str, user: Ints, units: Ints, stated_ms: Ints) -> Fo
     missed[BINS // 2 - 24 : BINS // 2 + 25 : 24] = 1
     last = np.zeros((int(user.max(initial=-1)) + 1, 2), np.int64)
     return Foresight(how, classes, known[0], known[1], np.zeros_like(user), missed, last)
+
+
+def _numbered(values: Ints) -> Ints:
+    """Return for each value how many smaller ones there are: classes counted from 0."""
+    numbers: Ints = np.unique(values, return_inverse=True)[1]
+    return numbers.reshape(-1).astype(np.int64)
 
 
 def warm() -> None:

@@ -66,13 +66,17 @@ NAMED = {
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of each job; axes [job]; -1 where it was refused or did not run."""
+    """What became of each job; axes [job]; -1 where it was refused or did not run.
+
+    Where nothing is promised everybody is admitted.
+    """
 
     start_ms: Ints
     end_ms: Ints
     is_admitted: NDArray[np.bool_]
     resizes: Ints
     refusals: dict[int, Refusal]
+    is_promised: bool
 
 
 def run(name: str, trace: DeadlineTrace, setting: Setting) -> Outcome:
@@ -87,19 +91,22 @@ def told(trace: DeadlineTrace, found: Ended) -> Outcome:
     """Return the measures of a replay, and its jobs."""
     is_met = (found.end_ms >= 0) & (found.end_ms <= trace.deadline_ms)
     window = trace.deadline_ms - trace.submit_ms
-    admitted = max(1, int(found.is_admitted.sum()))
-    codes = [each.code for each in found.refusals.values()]
     measures = {
         "jobs": float(len(trace)),
         "met_share": float(is_met.mean()),
         "could_alone_share": float((trace.rate.max(axis=1) * window >= trace.work).mean()),
         "could_as_asked_share": float((trace.run_ms <= window).mean()),
-        "admitted_share": float(found.is_admitted.mean()),
-        "kept_share": float((is_met & found.is_admitted).sum()) / admitted,
-        "refused_too_soon": float(codes.count("deadline_too_soon")),
-        "refused_no_room": float(codes.count("promised_to_others")),
         "resizes": float(found.resizes.sum()),
     }
+    if found.is_promised:
+        codes = [each.code for each in found.refusals.values()]
+        admitted = max(1, int(found.is_admitted.sum()))
+        measures |= {
+            "admitted_share": float(found.is_admitted.mean()),
+            "kept_share": float((is_met & found.is_admitted).sum()) / admitted,
+            "refused_too_soon": float(codes.count("deadline_too_soon")),
+            "refused_no_room": float(codes.count("promised_to_others")),
+        }
     columns = {
         "submit_ms": trace.submit_ms,
         "start_ms": found.start_ms,
@@ -156,7 +163,7 @@ class _Book:
 
     def __init__(self, trace: DeadlineTrace, policy: ElasticPolicy, capacity: int) -> None:
         self.trace, self.came = trace, 0
-        self.rate = _rates(trace, policy.sizes)
+        self.rate, self.is_promised = _rates(trace, policy.sizes), policy.is_promised
         if (largest := int(_least(self.rate, trace.units_of).max())) > capacity:
             raise BadTrace(f"a job asks for {largest} units of {capacity}: give at least {largest}")
         none = np.zeros(len(trace), np.int64)
@@ -177,7 +184,8 @@ class _Book:
 
     def ended(self) -> Ended:
         refusals = {job: told for job, told in self.refusals.items() if not self.is_admitted[job]}
-        return Ended(self.start, self.end, self.is_admitted, self.resizes, refusals)
+        found = self.start, self.end, self.is_admitted, self.resizes
+        return Ended(*found, refusals, self.is_promised)
 
 
 def _rates(trace: DeadlineTrace, sizes: str) -> Ints:

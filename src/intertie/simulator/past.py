@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from intertie.model.parties import PoolFacts
 from intertie.model.request import Request
+from intertie.model.shares import Limit
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,22 @@ class PastJob:
 
 
 @dataclass(frozen=True)
+class PastShare:
+    """How a project or a cohort stood in the share tree: `kind` is ``project`` or ``cohort``."""
+
+    kind: str
+    id: int
+    weight: int
+    parent: int = 0
+    floor_ppm: int = 0
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True)
 class Past:
     """Projects by id with their weight, pools, and the jobs in order of submission.
 
+    `shares` are the cohorts, and the projects that stand in one or have a quota or a floor.
     `left_out` counts jobs by the reason why they cannot be lived through again.
     """
 
@@ -46,3 +60,4 @@ class Past:
     pools: tuple[PastPool, ...]
     jobs: tuple[PastJob, ...]
     left_out: dict[str, int] = field(default_factory=dict)
+    shares: tuple[PastShare, ...] = ()

@@ -5,7 +5,7 @@ None is a second scheduler: each names rules of `placement/`, and what is here r
 
 from typing import Any
 
-from intertie.simulator import elastic, preemptive, queueing, turns
+from intertie.simulator import elastic, preemptive, queueing, sharing, turns
 from intertie.simulator.running import SimulatedPolicy
 
 ALL: tuple[SimulatedPolicy, ...] = (
@@ -13,6 +13,7 @@ ALL: tuple[SimulatedPolicy, ...] = (
     *preemptive.POLICIES,
     *elastic.POLICIES,
     *turns.POLICIES,
+    *sharing.POLICIES,
 )
 
 

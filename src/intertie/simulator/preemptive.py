@@ -18,7 +18,6 @@ from intertie.placement.given import (
     Ints,
     Jobs,
     Kins,
-    Payers,
     Places,
     Releases,
 )
@@ -32,6 +31,7 @@ from intertie.placement.pausing import (
     levels,
     time_to_level,
 )
+from intertie.placement.shares import flat
 from intertie.simulator.running import Outcome, Setting, SimulatedPolicy
 from intertie.simulator.traces.muri import PausableTrace
 from intertie.simulator.traces.trace import BadTrace
@@ -39,9 +39,8 @@ from intertie.simulator.traces.trace import BadTrace
 US = 1_000_000  # microseconds of a second
 # Tiresias as published with its simulator: levels end at so many device-seconds.
 LIMITS_US = np.array([3250 * US, 7200 * US], np.int64)
-# Of 10, 20, 30, 45, 60 and 90 days the one of least mean completion on the first 30 % of Muri's
-# trace3 (`python -m benchmarks quality` reports the rest).
-PATIENCE_US = 30 * 86_400 * US
+# Chosen on ITP's clusters: `python -m benchmarks.quality.patience`.
+PATIENCE_US = 60 * 86_400 * US
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ class _Cluster:
         traits, lent = np.zeros((self.nodes, 3), np.int64), np.array([[self.capacity]])
         places = Places(whole.copy(), whole, traits, lent)
         one = np.zeros(1, np.int64)
-        payers = Payers(one.copy(), one + 1, one + LARGEST)
+        payers = flat(one.copy(), one + 1, one + LARGEST, np.arange(len(units)), len(sizes))
         releases = Releases(one[:0], one[:0], np.empty((0, 1), np.int64), one[:0])
         jobs = Jobs(kin, tasks[kin], each, each)
         rows, _ = fill(jobs, kins, places, payers, releases, nothing_kept(places), FIRST_FIT)

@@ -30,6 +30,7 @@ def run(policy: ReplayPolicy, trace: Trace, setting: Setting) -> Outcome:
         policy = replace(policy, predictor="history")
     starts = replay(trace, capacity, policy)
     columns = {"submit_ms": trace.submit_ms, "start_ms": starts, "end_ms": starts + trace.run_ms}
+    columns["units"] = trace.units
     return Outcome(score(trace, starts, capacity).as_dict(), columns)
 
 

@@ -68,11 +68,15 @@ def run_sliced(
     order: Order,
     is_by_speed: bool = True,
     slice_ms: int = SLICE_MS,
-) -> Learners:
-    """Return what became of each job on so many devices of each class of the trace."""
+) -> tuple[Learners, tuple[Ints, Ints]]:
+    """Return what became of each job on so many devices of each class of the trace.
+
+    And (instants, device-milliseconds spent until each), an entry at the end of each slice.
+    """
     jobs, learners = jobs_of(trace), beginners(trace)
     active, ran_ms = np.zeros(0, np.int64), np.zeros(len(trace), np.int64)
     now, came, number, is_changed = int(trace.submit_ms[0]), 0, 0, False
+    use = [(now, 0)]
     while came < len(trace) or len(active):
         arrived = int(np.searchsorted(trace.submit_ms, now, "right"))
         if arrived > came:
@@ -80,6 +84,7 @@ def run_sliced(
             came, is_changed = arrived, True
         if not len(active):
             now = int(trace.submit_ms[came])
+            use.append((now, use[-1][1]))
             continue
         moment = _moment(now, active, trace, jobs, learners, ran_ms, came, is_changed, devices,
                          slice_ms)  # fmt: skip
@@ -90,13 +95,15 @@ def run_sliced(
         ran_ms[active] = 0
         over = run_slice(number, now, slice_ms, active[runs], where[runs], jobs, learners, ran_ms)
         now = over if runs.any() else now + slice_ms
+        use.append((now, use[-1][1] + int((ran_ms * trace.units)[active].sum())))
         is_over = learners.end_ms[active] != NEVER
         is_changed = bool((is_over | (learners.empty[active] > 0)).any())
         active = active[~is_over]
         look_ahead(active, jobs, learners)
         number += 1
         assert number < SLICES_MOST, "the trace does not come to an end"
-    return learners
+    instants, spent = np.array(use, np.int64).T
+    return learners, (instants, spent)
 
 
 def _moment(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from intertie.simulator.traces.trace import Ints
@@ -19,6 +20,7 @@ class Setting:
     `order` is who goes first, where it is not for the policy to say.
     `devices` are how many there are of each class by name, where speeds differ; jobs that take
     turns do so every `slice_ms`.
+    `nodes`: a table of the nodes, where the trace does not say on which it ran.
     """
 
     capacity: int = 0
@@ -28,17 +30,20 @@ class Setting:
     devices: tuple[tuple[str, int], ...] = ()
     slice_ms: int = SLICE_MS
     order: str = ""
+    nodes: Path | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A run's measures by name, the unit last, and what became of each job.
 
-    `jobs` are columns by name; axes [job], times in milliseconds.
+    `jobs` are columns by name; axes [job], times in milliseconds. Where jobs stop and go on, `use`
+    is (instants, unit-milliseconds spent until each), from the first submission on.
     """
 
     measures: dict[str, float]
     jobs: dict[str, Ints] = field(default_factory=dict)
+    use: tuple[Ints, Ints] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from intertie.placement.evenness import PPM, gini_ppm, most_to_least_ppm
 from intertie.simulator.traces.trace import Ints, Trace
 
 SHORTEST_MS = 10_000  # below this a slowdown says nothing (Feitelson 1997)
@@ -55,6 +56,28 @@ def waits(submit: Ints, start: Ints, end: Ints) -> dict[str, float]:
         "ave_bsld": float(bsld.mean()),
         "makespan_s": float(end.max() - submit.min()) / 1000,
     }
+
+
+def evenness(owner: Ints, units: Ints, submit: Ints, start: Ints, end: Ints) -> dict[str, float]:
+    """Return how evenly owners were served; axes [job], in milliseconds.
+
+    Served is what an owner's jobs held over what they wanted, units × time: run ÷ (wait + run).
+    """
+    served = served_ppm(owner, units, submit, start, end)
+    ratio = most_to_least_ppm(served)
+    found = {"served_gini": gini_ppm(served) / PPM}
+    return found if ratio is None else found | {"served_most_to_least": ratio / PPM}
+
+
+def served_ppm(owner: Ints, units: Ints, submit: Ints, start: Ints, end: Ints) -> list[int]:
+    """Return what each owner with jobs was served of what it wanted, in millionths, by owner."""
+    found = []
+    for each in np.unique(owner):
+        mine = owner == each
+        held = int((units[mine] * (end - start)[mine]).sum())
+        wanted = int((units[mine] * (end - submit)[mine]).sum())
+        found.append(held * PPM // max(1, wanted))
+    return found
 
 
 def score(trace: Trace, starts: Ints, capacity: int) -> Score:

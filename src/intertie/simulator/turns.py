@@ -95,7 +95,7 @@ def run(name: str, trace: SlicedTrace, setting: Setting) -> Outcome:
     order = ORDERS.get(plain) or ByPortion(
         DIVISIONS[plain], portions.no_portions(len(trace), setting.slice_ms)
     )
-    learners = run_sliced(trace, devices, order, plain == name, setting.slice_ms)
+    learners, use = run_sliced(trace, devices, order, plain == name, setting.slice_ms)
     columns = {
         "submit_ms": trace.submit_ms,
         "start_ms": learners.start_ms,
@@ -103,7 +103,7 @@ def run(name: str, trace: SlicedTrace, setting: Setting) -> Outcome:
         "served_ms": learners.served_ms,
         "units": trace.units,
     }
-    return Outcome(_measures(trace, learners, int(devices.sum())), columns)
+    return Outcome(_measures(trace, learners, int(devices.sum())), columns, use)
 
 
 def _devices(trace: SlicedTrace, setting: Setting) -> Ints:

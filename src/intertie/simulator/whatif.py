@@ -13,6 +13,7 @@ import numpy as np
 
 from intertie.model.job import Job
 from intertie.model.lease import Lease
+from intertie.model.plain import to_plain
 from intertie.model.policy import Policy
 from intertie.model.refusal import Refusal
 from intertie.model.request import Request
@@ -21,7 +22,8 @@ from intertie.model.units import MICRO, MILLI
 from intertie.simulator.network import SimulatedNetwork
 from intertie.simulator.past import Past, PastJob, PastPool
 from intertie.simulator.running import Outcome as RunOutcome
-from intertie.simulator.scoreboard import waits
+from intertie.simulator.scoreboard import evenness, waits
+from intertie.simulator.traces.trace import Ints
 
 ENOUGH_MICRO = 10**12 * MICRO
 HEARTBEAT_S = 600
@@ -54,6 +56,7 @@ class _Again:
             number: self.network.create("project", f"p{number}", ENOUGH_MICRO, weight)
             for number, weight in sorted(past.weights.items())
         }
+        self._set_shares()
         providers = sorted({pool.provider for pool in past.pools})
         self.providers = {n: self.network.create("provider", f"q{n}") for n in providers}
         self.pools: dict[int, int] = {}
@@ -79,6 +82,20 @@ class _Again:
             {old: self.spans.get(new, (0, 0)) for old, new in self.jobs.items()},
             self.refused,
         )
+
+    def _set_shares(self) -> None:
+        """Let everybody stand in the share tree as they stood, cohorts inside others too."""
+        cohorts = {share.id: share for share in self.past.shares if share.kind == "cohort"}
+        known = {0: 0}
+        for number in sorted(cohorts):
+            body = {"name": f"c{number}", "parent": 0, "weight": 1, "floor_ppm": 0}
+            known[number] = self.network.ask("cohort", 0, body).values["cohort"]
+        for share in self.past.shares:
+            member = (known if share.kind == "cohort" else self.projects)[share.id]
+            body = {"kind": share.kind, "number": member, "parent": known[share.parent]}
+            body |= {"weight": share.weight, "floor_ppm": share.floor_ppm}
+            limits = [to_plain(limit) for limit in share.limits]
+            self.network.ask("share", 0, body | {"limits": limits})
 
     def _until(self, at: int) -> None:
         self.network.run_until(at)
@@ -151,5 +168,16 @@ def _outcome(past: Past, spans: dict[int, tuple[int, int]], refused: int) -> Run
     measures["unfinished"] = float(len(past.jobs) - len(done) - refused)
     if done:
         measures |= waits(submit, start, end)
+        measures |= evenness(project, _area(done), submit, start, end)
     columns = {"submit_ms": submit, "start_ms": start, "end_ms": end, "project": project}
     return RunOutcome(measures, columns)
+
+
+def _area(jobs: list[PastJob]) -> Ints:
+    """Return the devices, or else the cores, that each job holds at once."""
+    found = []
+    for job in jobs:
+        need = job.request.resources
+        one = need.device_count or max(1, need.cpus_milli // MILLI)
+        found.append(one * job.request.task_count)
+    return np.array(found, np.int64)

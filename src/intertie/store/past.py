@@ -13,6 +13,7 @@ from intertie.model.lease import Lease
 from intertie.model.offer import Offer
 from intertie.model.parties import Pool, Project
 from intertie.model.request import Request
+from intertie.model.shares import Cohort, Quotas
 from intertie.model.states import Outcome, PoolState
 from intertie.model.units import MICRO
 from intertie.store import reading, tables
@@ -57,7 +58,28 @@ def read_past(connection: Connection, since: int, until: int) -> dict[str, Any]:
         "pools": _pools(connection, since),
         "jobs": told,
         "left_out": dict(left_out),
+        "shares": _shares(connection),
     }
+
+
+def _shares(connection: Connection) -> list[dict[str, Any]]:
+    """Return the cohorts, and the projects that stand in one or have a quota or a floor."""
+    found: list[dict[str, Any]] = []
+    cohorts = reading.documents(connection, "cohort_quota")
+    for cohort in reading.rows(connection, Cohort):
+        limits = cohorts.get(cohort.id, Quotas()).limits
+        found.append(_standing("cohort", cohort, cohort.parent, limits))
+    projects = reading.documents(connection, "quota")
+    for project in reading.rows(connection, Project):
+        limits = projects.get(project.id, Quotas()).limits
+        if project.cohort or project.floor_ppm or limits:
+            found.append(_standing("project", project, project.cohort, limits))
+    return found
+
+
+def _standing(kind: str, row: Cohort | Project, parent: int, limits: Any) -> dict[str, Any]:
+    told = {"kind": kind, "id": row.id, "parent": parent, "weight": row.weight}
+    return told | {"floor_ppm": row.floor_ppm, "limits": limits}
 
 
 def _job(job: Job, request: Request, attempts: list[list[Lease]]) -> dict[str, Any]:

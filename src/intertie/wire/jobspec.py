@@ -129,6 +129,9 @@ class JobSpec(Message):
     network: bool = False
     on_partition: Literal["keep", "move"] = "keep"
     profile: Annotated[str, Field(pattern=r"^[a-z0-9-]+@\d+$")] = "cpu@1"
+    priority: Annotated[
+        int, Field(ge=-100, le=100, description="among the project's own jobs alone, highest first")
+    ] = 0
 
     @field_validator("results", mode="after")
     @classmethod
@@ -190,6 +193,7 @@ class JobSpec(Message):
             on_partition=self.on_partition,
             profile=self.profile,
             quote=quote,
+            priority=self.priority,
         )
 
 

@@ -24,7 +24,7 @@ from intertie.world.kins import kin_of
 from intertie.world.table import Ints
 from intertie.world.world import LENT, ROOM, TASK_TALLIES, World
 
-NAMING = frozenset({"project", "provider", "agent"})
+NAMING = frozenset({"project", "provider", "agent", "cohort"})
 _OUTCOMES = {Outcome.FAILED: "failed", Outcome.CANCELLED: "cancelled"}
 _SUPPLY = ("state", "is_draining", *(f"lent_{name}" for name in LENT))
 _HELD = tuple(f"held_{name}" for name in ROOM)

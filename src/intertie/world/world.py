@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from intertie.model import forecast, job, lease, ledger, offer, parties, quote, request, sizing
+from intertie.model import (
+    forecast,
+    job,
+    lease,
+    ledger,
+    offer,
+    parties,
+    quote,
+    request,
+    shares,
+    sizing,
+)
 from intertie.world.kins import Kins
 from intertie.world.table import Table
 
@@ -18,10 +29,17 @@ NOUNS: tuple[type[Any], ...] = (
     lease.Lease,
     lease.Hold,
     ledger.Account,
+    shares.Cohort,
 )
 # The documents that each noun owns: they live and leave with its row.
 DOCUMENTS: dict[str, dict[str, type[Any]]] = {
-    "Project": {"project": parties.Named, "history": sizing.History},
+    "Project": {
+        "project": parties.Named,
+        "history": sizing.History,
+        "missed": forecast.Missed,
+        "quota": shares.Quotas,
+    },
+    "Cohort": {"cohort": parties.Named, "cohort_quota": shares.Quotas},
     "Provider": {"provider": parties.Named},
     "Pool": {"pool": parties.PoolFacts, "agent": parties.AgentKey},
     "Quote": {"quote": quote.QuoteTerms, "asked": request.Request},
@@ -66,6 +84,7 @@ class World:
         )
         self.holds: Table[lease.Hold] = Table(lease.Hold)
         self.accounts: Table[ledger.Account] = Table(ledger.Account, ("owner",))
+        self.cohorts: Table[shares.Cohort] = Table(shares.Cohort)
         self.documents: dict[tuple[str, int], Any] = {}
         self.balances: dict[int, int] = {}
         self.next: dict[str, int] = {}

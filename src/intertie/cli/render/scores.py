@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intertie.catalogue.texts import text
+from intertie.simulator.report.page import shown
 
 if TYPE_CHECKING:
     from intertie.simulator.running import Outcome
@@ -22,17 +23,6 @@ def scores_table(outcomes: dict[str, Outcome], trace: str, lang: str) -> Rendera
         table.add_column(name, justify="right")
     measures = dict.fromkeys(name for each in outcomes.values() for name in each.measures)
     for measure in measures:
-        values = [_shown(measure, each.measures.get(measure)) for each in outcomes.values()]
+        values = [shown(measure, each.measures.get(measure)) for each in outcomes.values()]
         table.add_row(text(lang, f"cli.simulate.measure.{measure}"), *values)
     return Group(Text(text(lang, "cli.simulate.title", trace=trace)), table)
-
-
-def _shown(measure: str, value: float | None) -> str:
-    """Return a value with its unit, which is the last word of the measure's name."""
-    if value is None:
-        return "–"
-    if measure.endswith("_s"):
-        return f"{value:,.0f} s"
-    if measure.endswith("_share"):
-        return f"{value:.2%}"
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.4f}"

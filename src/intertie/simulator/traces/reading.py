@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from intertie.simulator.traces import deadlines, itp, muri, pai
+from intertie.simulator.traces import deadlines, itp, muri, openb, pai
 from intertie.simulator.traces.sliced import read_sliced
 from intertie.simulator.traces.swf import read_swf
 from intertie.simulator.traces.table import opened
@@ -15,6 +15,7 @@ from intertie.simulator.traces.trace import BadTrace
 TABLES: tuple[tuple[tuple[str, ...], Callable[[Path], Any]], ...] = (
     (deadlines.NEEDED, deadlines.read_deadlines),
     (muri.NEEDED, muri.read_muri),
+    (openb.NEEDED, openb.read_openb),
     (itp.NEEDED, itp.read_itp),
     (pai.NEEDED, pai.read_pai),
 )

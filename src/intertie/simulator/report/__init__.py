@@ -1,0 +1,1 @@
+"""What `intertie simulate --out` leaves in a folder: tables, a scoreboard, and one page."""
