@@ -15,10 +15,10 @@ classes. Integers throughout, so that a replay on any machine foresees the same.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from intertie.planner.logarithms import OCTAVE, exp2, log2
+from intertie.world.compiling import in_place, on_call
 
 Ints = NDArray[np.int64]
 STATED, LAST_TWO, HISTORY = range(3)
@@ -55,14 +55,14 @@ class Foresight(NamedTuple):
 def foresight_of(predictor: str, user: Ints, units: Ints, stated_ms: Ints) -> Foresight:
     """Return the foresight before any of these jobs ended; axes [job], users counted from 0."""
     how = np.array([PREDICTORS.index(predictor)], np.int64)
-    limit = np.minimum(stated_ms, ENDLESS_MS)
-    of_limit, of_user = _numbered(limit), _numbered(user)
-    own = _numbered(of_user * len(user) + of_limit)
-    sized = _numbered(own * len(user) + _numbered(units))
     classes, count = np.zeros((len(user), LEVELS), np.int64), 1
-    for level, found in enumerate((of_limit, of_user, own, sized), start=1):
-        classes[:, level] = found + count
-        count += int(found.max(initial=-1)) + 1
+    if how[0] == HISTORY:
+        of_limit, of_user = _numbered(np.minimum(stated_ms, ENDLESS_MS)), _numbered(user)
+        own = _numbered(of_user * len(user) + of_limit)
+        sized = _numbered(own * len(user) + _numbered(units))
+        for level, found in enumerate((of_limit, of_user, own, sized), start=1):
+            classes[:, level] = found + count
+            count += int(found.max(initial=-1)) + 1
     known, missed = np.zeros((2, count), np.int64), np.zeros(BINS, np.int64)
     # Before anything was foreseen: a run is an eighth of it, it, or eight times as long.
     missed[BINS // 2 - 24 : BINS // 2 + 25 : 24] = 1
@@ -82,7 +82,7 @@ def warm() -> None:
     relive(foresight_of("history", user, user, length), user, length, length)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def foresee(foresight: Foresight, job: int, user: int, stated_ms: int) -> tuple[int, int, int]:
     """Return (low, likely, high) of the length of a job that comes, in milliseconds.
 
@@ -106,7 +106,7 @@ def foresee(foresight: Foresight, job: int, user: int, stated_ms: int) -> tuple[
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def reach(foresight: Foresight, likely_ms: int, high_ms: int, stated_ms: int) -> int:
     """Return how long a job that starts is counted on to hold its room, at most.
 
@@ -118,7 +118,7 @@ def reach(foresight: Foresight, likely_ms: int, high_ms: int, stated_ms: int) ->
     return high_ms if foresight.how[0] == HISTORY and stated_ms >= ENDLESS_MS else stated_ms
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def correct(stated_ms: int, ran_ms: int) -> int:
     """Return the length expected of a job that has run for `ran_ms` and was to be over: more.
 
@@ -127,7 +127,7 @@ def correct(stated_ms: int, ran_ms: int) -> int:
     return max(ran_ms + 1, min(stated_ms, 2 * ran_ms))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def learn(foresight: Foresight, job: int, user: int, stated_ms: int, ran_ms: int) -> None:
     """Take in how long a job took that has ended."""
     how = foresight.how[0]
@@ -148,7 +148,7 @@ def learn(foresight: Foresight, job: int, user: int, stated_ms: int, ran_ms: int
         foresight.total[at] = foresight.total[at] * LEFT_PPM // PPM + factor * PPM
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@on_call
 def relive(foresight: Foresight, user: Ints, stated_ms: Ints, ran_ms: Ints) -> tuple[int, int, int]:
     """Foresee and learn one job after another, and return what is foreseen of the last."""
     last = user.shape[0] - 1
@@ -158,7 +158,7 @@ def relive(foresight: Foresight, user: Ints, stated_ms: Ints, ran_ms: Ints) -> t
     return foresee(foresight, last, user[last], stated_ms[last])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def lean(around: int, total: int, weight: int, leans: bool) -> int:
     """Return the mean of a class's logarithms, leaning on what is known of the class around it."""
     if not leans:
@@ -166,7 +166,7 @@ def lean(around: int, total: int, weight: int, leans: bool) -> int:
     return (total + LEANS * PPM * around) // (weight + LEANS * PPM)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _quantile(foresight: Foresight, job: int, part_ppm: int, limit_ms: int) -> int:
     """Return the length that so large a part of the jobs foreseen like this one do not exceed."""
     missed, counted, at = foresight.missed, 0, -1
