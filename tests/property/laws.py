@@ -96,9 +96,7 @@ class Watch:
         """Judge the World when no round changes anything any more at this instant."""
         assert self.network.policy.fee_ppm < 1_000_000
         for job, task in waiting(world):
-            if may_hold_no_more(world, job):
-                continue
-            places = open_to(world, self.network, job)
+            places = [] if may_hold_no_more(world, job) else open_to(world, self.network, job)
             is_kept = places and kept_from(world, self.network, job, places)
             assert is_kept or not places, f"{job} waits although {task} fits"
 

@@ -49,7 +49,8 @@ def with_newcomer(
     kin, job = newcomer.kin, newcomer.job
     kins, prices = [kin], prices_for(world, kin, supply.pools, policy)
     jobs, numbers = Jobs(*np.zeros((4, 0), np.int64)), np.zeros(0, np.int64)
-    is_promised, wishes, starved = np.zeros(0, np.bool_), np.zeros((3, 0), np.int64), frozenset()
+    is_promised, wishes = np.zeros(0, np.bool_), np.zeros((3, 0), np.int64)
+    starved: frozenset[int] = frozenset()
     if orders is not None:
         kins, jobs, numbers = [*orders.kins, kin], orders.jobs, orders.numbers
         is_promised, starved = orders.is_promised, orders.standing.starved

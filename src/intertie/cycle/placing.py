@@ -117,7 +117,8 @@ def _note_use(payers: Payers, project: Ints, use: Ints) -> None:
         payers.used[:] = payers.tree.part.max(axis=1)
         return
     parent = payers.tree.parent
-    for member, more in zip(project.tolist(), use.tolist(), strict=True):
+    for each, more in zip(project.tolist(), use.tolist(), strict=True):
+        member = each
         while member != parent[member]:
             payers.used[member] += more
             member = parent[member]

@@ -64,16 +64,31 @@ def read_past(connection: Connection, since: int, until: int) -> dict[str, Any]:
 
 def _shares(connection: Connection) -> list[dict[str, Any]]:
     """Return the cohorts, and the projects that stand in one or have a quota or a floor."""
-    found = []
-    for noun, kind, document in ((Cohort, "cohort", "cohort_quota"), (Project, "project", "quota")):
-        quotas = reading.documents(connection, document)
-        for row in reading.rows(connection, noun):
-            parent = row.parent if isinstance(row, Cohort) else row.cohort
-            limits = quotas.get(row.id, Quotas()).limits
-            if kind == "cohort" or parent or row.floor_ppm or limits:
-                told = {"kind": kind, "id": row.id, "parent": parent, "weight": row.weight}
-                found.append(told | {"floor_ppm": row.floor_ppm, "limits": limits})
-    return found
+    bounds = {kind: reading.documents(connection, kind) for kind in ("quota", "cohort_quota")}
+    cohorts = [
+        {
+            "kind": "cohort",
+            "id": row.id,
+            "parent": row.parent,
+            "weight": row.weight,
+            "floor_ppm": row.floor_ppm,
+            "limits": bounds["cohort_quota"].get(row.id, Quotas()).limits,
+        }
+        for row in reading.rows(connection, Cohort)
+    ]
+    projects = [
+        {
+            "kind": "project",
+            "id": row.id,
+            "parent": row.cohort,
+            "weight": row.weight,
+            "floor_ppm": row.floor_ppm,
+            "limits": bounds["quota"].get(row.id, Quotas()).limits,
+        }
+        for row in reading.rows(connection, Project)
+    ]
+    said = ("parent", "floor_ppm", "limits")
+    return cohorts + [each for each in projects if any(each[name] for name in said)]
 
 
 def _job(job: Job, request: Request, attempts: list[list[Lease]]) -> dict[str, Any]:
