@@ -6,16 +6,15 @@ the first asks for all of it at once. Made from a seed; no trace is needed for i
 *Labs beside a large group* (the trace `itp-labs`, by its seed): the two days of ITP's cluster 2 in
 which most is asked for as the large group; and, as three labs, jobs of at most 8 devices of two
 days of clusters 4, 7 and 8, drawn until each lab asks for a twentieth of what the group does. The
-seed picks days and jobs. The network has as many devices as all of them want on average, so that
-for most of the time it is not enough. The group's weight is 20, a lab's is 1, a floor is a
-twentieth of the network.
+seed picks days and jobs. The network has half the devices that they all want on average, and none
+less than the widest job needs. The group's weight is 20, a lab's is 1: of what is shared by use
+a lab is due a twenty-third. A lab's floor is none, a twentieth or a tenth of the network.
 
-All of it goes through the whole river on a virtual clock, true lengths, first-fit.
+All of it goes through the whole river on a virtual clock, with true lengths.
 """
 
 import json
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,8 @@ DAY_MS = 24 * HOUR_MS
 SPAN_MS = 2 * DAY_MS
 PEOPLE, CARDS, AIM = 6, 4, 1.25
 LARGE, LABS = 2, (4, 7, 8)
-LAB_UNITS_MAX, LAB_JOBS, FLOOR_PPM, LARGE_WEIGHT = 8, 100, 50_000, 20
+LAB_UNITS_MAX, LAB_JOBS, LARGE_WEIGHT = 8, 100, 20
+FLOORS_PPM = (0, 50_000, 100_000)
 SEEDS = (1, 2, 3)
 # Submission in seconds, project, run time in seconds, devices.
 Asked = tuple[int, int, int, int]
@@ -51,7 +51,7 @@ class Row:
 
     name: str
     shares: str
-    floors: bool
+    floor_ppm: int
     gini: float
     most_to_least: float | None
     large_wait_p90_s: float | None = None
@@ -83,7 +83,7 @@ def card_hours(policy: Policy, seed: int) -> list[float]:
 
 
 def days_of_labs(folder: Path, seed: int) -> tuple[list[Asked], int]:
-    """Return the trace `itp-labs` of a seed, and how many devices all of it wants on average."""
+    """Return the trace `itp-labs` of a seed, and how many devices the network has."""
     rng, every = np.random.default_rng(seed), clusters(folder, 1)
     spans = _spans(every[LARGE - 1][0], 1)
     told = max(spans, key=_device_s)
@@ -96,13 +96,12 @@ def days_of_labs(folder: Path, seed: int) -> tuple[list[Asked], int]:
         sums = np.cumsum([run_s * units for _, _, run_s, units in drawn])
         told = told + drawn[: int(np.searchsorted(sums, most)) + 1]
     widest = max(units for *_, units in told)
-    return sorted(told), max(widest, -(-_device_s(told) * 1000 // SPAN_MS))
+    return sorted(told), max(widest, _device_s(told) * 1000 // SPAN_MS // 2)
 
 
-def labs(folder: Path, seed: int, share_by: str, has_floors: bool) -> Row:
+def labs(folder: Path, seed: int, share_by: str, floor_ppm: int) -> Row:
     """Return one run of a large group and three labs."""
     told, devices = days_of_labs(folder, seed)
-    floor_ppm = FLOOR_PPM if has_floors else 0
     shares = tuple(PastShare("project", p, 1, floor_ppm=floor_ppm) for p in range(2, 5))
     large = PastShare("project", 1, LARGE_WEIGHT)
     found = run(told, devices, Policy(share_by=share_by), (large, *shares)).jobs
@@ -114,7 +113,7 @@ def labs(folder: Path, seed: int, share_by: str, has_floors: bool) -> Row:
     return Row(
         f"itp-labs {seed}, {devices} devices",
         share_by,
-        has_floors,
+        floor_ppm,
         gini_ppm(served) / PPM,
         ratio / PPM if ratio else None,
         float(np.percentile(wait[is_large], 90)) / 1000,
@@ -173,11 +172,11 @@ def measure(folder: Path) -> list[Row]:
             ratio = most_to_least_ppm(micro)
             gini = gini_ppm(micro) / PPM
             rows.append(
-                Row(f"six people {seed}", share_by, False, gini, ratio / PPM if ratio else None)
+                Row(f"six people {seed}", share_by, 0, gini, ratio / PPM if ratio else None)
             )
     for share_by in ("use", "none"):
         for seed in SEEDS:
-            rows += [labs(folder, seed, share_by, has_floors) for has_floors in (False, True)]
+            rows += [labs(folder, seed, share_by, floor_ppm) for floor_ppm in FLOORS_PPM]
     return rows
 
 
@@ -187,7 +186,8 @@ def main(words: list[str]) -> int:
     rows = measure(told.traces)
     people = [row for row in rows if row.large_wait_p90_s is None and row.shares == "use"]
     even = sum(row.most_to_least is not None and row.most_to_least <= AIM for row in people)
-    pairs = [(row, other) for row, other in pairwise(rows) if not row.floors and other.floors]
+    without = {(row.name, row.shares): row for row in rows if not row.floor_ppm}
+    pairs = [(without[row.name, row.shares], row) for row in rows if row.floor_ppm]
     fairer = sum(other.gini < row.gini for row, other in pairs)
     kept = sum(
         (other.large_wait_p90_s or 0) <= 1.1 * (row.large_wait_p90_s or 0) for row, other in pairs
@@ -197,14 +197,14 @@ def main(words: list[str]) -> int:
     if told.json:
         print(json.dumps({"rows": [asdict(row) for row in rows], "figure": figure}, indent=2))
         return 0
-    head = ("", "shares by", "floors", "Gini", "most/least", "group p90 (s)", "labs p90 (s)")
+    head = ("", "shares by", "floor", "Gini", "most/least", "group p90 (s)", "labs p90 (s)")
     print("{:28}{:>10}{:>8}{:>9}{:>12}{:>15}{:>14}".format(*head))
     for row in rows:
         numbers = [row.most_to_least, row.large_wait_p90_s, row.labs_wait_p90_s]
         cells = ["–" if each is None else f"{each:,.2f}" for each in numbers]
-        floors = "yes" if row.floors else ""
+        floor = f"{row.floor_ppm / 10_000:g} %" if row.floor_ppm else ""
         print(
-            f"{row.name:28}{row.shares:>10}{floors:>8}{row.gini:9.4f}"
+            f"{row.name:28}{row.shares:>10}{floor:>8}{row.gini:9.4f}"
             f"{cells[0]:>12}{cells[1]:>15}{cells[2]:>14}"
         )
     print(f"\n{figure}")

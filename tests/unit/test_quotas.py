@@ -208,10 +208,11 @@ def test_a_projects_jobs_go_in_the_order_of_the_policy(order: str, first: int) -
     lab = network.project("lab")
     network.work(lab, 1, seconds=20)
     network.pass_s(1)
+    due = network.now + 3_600_000 if order == "deadline-first" else 0
     jobs = [
         network.work(lab, 1, seconds=300),
         network.work(lab, 1, seconds=50),
-        network.work(lab, 1, seconds=400, deadline_at=network.now + 3_600_000),
+        network.work(lab, 1, seconds=400, deadline_at=due),
     ]
     network.pass_s(25)
     running = [at for at, j in enumerate(jobs) if job_of(network, j).state == JobState.RUNNING]

@@ -75,7 +75,8 @@ def fill(
     line, total = Line(payers.queue.copy(), head, end, left, is_over), jobs.tasks.sum()
     none = np.empty((3, total), np.int64)
     placed = Placed(none[0], none[1], none[2])
-    turn, at = nobody_yet(payers.used.shape[0]), np.int64(now)
+    turn = nobody_yet(payers.used.shape[0])
+    at: Any = np.int64(now)
     count = serve(line, turn, jobs, kins, places, payers, releases, kept, placed, backfill, at)
     return placed.job[:count], placed.node[:count]
 
