@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertie.placement.choosing import NO_ROOM, NOT_WHOLE, TOO_DEAR, best_node, choose, suits
-from intertie.placement.compiling import anew, on_call
+from intertie.placement.compiling import anew
 from intertie.placement.given import (
     EASY,
     EASY_SJBF,
@@ -78,7 +78,7 @@ def fill(
     return placed.job[:count], placed.node[:count]
 
 
-@on_call
+@anew
 def serve(
     line: Line,
     jobs: Jobs,
