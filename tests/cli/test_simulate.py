@@ -118,6 +118,7 @@ def test_jobs_that_take_turns_need_their_speeds_and_devices(call: Call) -> None:
 
 
 @needs_parquet
+@pytest.mark.timeout(400)
 def test_pieces_on_ray_end_as_they_do_here(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,14 +29,14 @@ class SlowForesight:
             misses = [at for at, count in enumerate(self.missed) for _ in range(count)]
             at = misses[-(-len(misses) * part // 1_000_000) - 1]
             found.append(
-                min(limit, int(exp2(min(43 * 1024, max(0, self.centre + (at - 128) * 128 + 64)))))
+                min(limit, int(exp2(min(43 * 1024, max(0, self.centre + (at - 128) * 128)))))
             )
         return found
 
     def learn(self, user: int, units: int, limit: int, ran: int) -> None:
         ended = int(log2(max(1000, ran)))
         if self.centre:
-            self.missed[min(255, max(0, 128 + (ended - self.centre) // 128))] += 1
+            self.missed[min(255, max(0, 128 + (ended - self.centre + 64) // 128))] += 1
         for each in self.classes(user, units, limit):
             weight, total = self.known[each]
             more = (ended - int(log2(max(1000, limit)))) * 1_000_000

@@ -290,3 +290,19 @@ def test_how_starts_missed_is_remembered_by_project() -> None:
     [ratio] = network.world.documents["missed", project].ratios_ppm
     assert 900_000 < ratio < 1_100_000
     assert replay(network.recording).differing == ()
+
+
+def test_what_the_history_says_of_such_tasks_makes_the_range() -> None:
+    network, project = a_site()
+    quick = (("WORK_MS", "10000"),)
+    for _ in range(4):
+        network.job(project, **of(4, 100, name="usual", environment=quick))
+    network.pass_s(120)
+    network.job(project, **of(4, 100, name="usual", environment=quick))
+    network.job(project, **of(4, 100, name="else", environment=quick))
+    [told] = [each.start for each in queue(network).waiting]
+    # By the stated length alone it would be fifty seconds at the least.
+    assert told.low_at - network.now < 45_000
+    assert told.likely_at - network.now >= 95_000
+    network.pass_s(60)
+    assert replay(network.recording).differing == ()

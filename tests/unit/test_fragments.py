@@ -143,9 +143,9 @@ def test_chance_depends_on_its_seed_alone(told: Fragments) -> None:
 
 @pytest.mark.parametrize("score", ["fgd", "least-stranded"])
 def test_a_part_is_not_put_where_it_spoils_what_another_would_fill(score: str) -> None:
-    small, half, whole = (Task(1, 1, 1, milli, frozenset({0})) for milli in (320, 470, 1000))
-    begun, idle = Node(90, 90, [530, 0, 0], 0), Node(90, 90, [1000, 0, 0], 0)
-    told = Fragments([small, half, whole], [0, 0, 0, 1, 1, 1], [begun, idle], Depth())
+    small, large = (Task(1, 1, 1, milli, frozenset({0})) for milli in (300, 700))
+    begun, idle = Node(90, 90, [750, 0, 0], 0), Node(90, 90, [1000, 0, 0], 0)
+    told = Fragments([small, large], [0, 0, 1, 1], [begun, idle], Depth())
     assert told.kernel(score)[0][0] == (1, 0)
 
 

@@ -15,6 +15,7 @@ from intertie.cycle.orders import Orders, Supply, orders_of, supply_of
 from intertie.cycle.placing import Scene, fill_all, scene_of
 from intertie.cycle.running import begun_s, ends_s, running_on
 from intertie.cycle.standing import takes_of
+from intertie.cycle.views import history_of, request_of
 from intertie.model.forecast import Start
 from intertie.model.policy import Policy
 from intertie.model.states import LeaseState
@@ -22,6 +23,7 @@ from intertie.model.units import MICRO, MILLI, charge_micro
 from intertie.placement.given import LARGEST, POOL, WAIT, Kept, Releases
 from intertie.placement.keeping import nothing_kept
 from intertie.placement.shares import hold
+from intertie.planner.sizing import quantiles_of
 from intertie.world.table import Ints, Mask
 from intertie.world.world import ROOM, World
 
@@ -29,6 +31,8 @@ LOW, LIKELY, HIGH = 0, 1, 2
 # A forecast looks at so many instants at most, and at fewer where each costs much: in jobs, nodes
 # and leases that the kernel looks at.
 _STEPS_MAX = 512
+# So many jobs that wait, and so many leases, are looked up in their projects' histories.
+_FORESEEN_MAX = 1_000
 _STEPS_MIN = 8
 _LOOKS_MAX = 40_000_000
 # Longer work is as good as endless, and shorter than where int64 wraps.
@@ -101,12 +105,12 @@ def outlook_of(
     orders = orders_of(world, supply, policy, now, is_for_later=True)
     jobs, at = world.jobs, 0
     slots = np.array([jobs.slots[n] for n in orders.numbers.tolist()] if orders else [], np.int64)
-    expected_s, limit_s = (jobs.column(n)[slots] for n in ("expected_s", "time_limit_s"))
+    spans, limit_s = spans_s(world, slots), jobs.column("time_limit_s")[slots]
     if newcomer is not None and supply.nodes:
         at = place_in(world, orders, newcomer)
         orders = with_newcomer(world, supply, orders, newcomer, at, policy, now)
         limit_s = np.insert(limit_s, at, newcomer.job.time_limit_s)
-        expected_s = np.insert(expected_s, at, newcomer.job.expected_s)
+        spans = np.insert(spans, at, _stated_s(newcomer.job.expected_s, limit_s[at]), axis=1)
     if orders is None:
         return None
     scene = scene_of(world, orders, supply, policy, now)
@@ -120,7 +124,7 @@ def outlook_of(
         scene=scene,
         runs=runs,
         ends=ends,
-        spans_s=spans_s(expected_s, limit_s),
+        spans_s=spans,
         limit_s=limit_s,
         scores=np.maximum(1, np.array(scores, np.int64)),
         spare=np.maximum(0, orders.columns.hold - orders.prices.micro),
@@ -129,12 +133,38 @@ def outlook_of(
     )
 
 
-def spans_s(expected_s: Ints, limit_s: Ints) -> Ints:
+def spans_s(world: World, slots: Ints) -> Ints:
+    """Return how long a task of each job takes, short, likely and long; axes [opinion, job].
+
+    By what the project's history says of such tasks where it says something, of the first
+    `_FORESEEN_MAX` jobs; likely is what a round of today believes.
+    """
+    jobs = world.jobs
+    found = _stated_s(*(jobs.column(name)[slots] for name in ("expected_s", "time_limit_s")))
+    known: dict[tuple[object, ...], tuple[int, int, int, int]] = {}
+    owners = jobs.column("project")[slots[:_FORESEEN_MAX]].tolist()
+    numbers = jobs.column("id")[slots[:_FORESEEN_MAX]].tolist()
+    for row, (number, project) in enumerate(zip(numbers, owners, strict=True)):
+        history = history_of(world, project)
+        if not history.runs:
+            continue
+        request = request_of(world, number)
+        key = (project, request.name, request.resources, request.time_limit_s)
+        if key not in known:
+            known[key] = quantiles_of(history, request)
+        low_s, _, high_s, samples = known[key]
+        if samples:
+            found[LOW, row] = min(low_s, found[LIKELY, row])
+            found[HIGH, row] = max(high_s, found[LIKELY, row])
+    return found
+
+
+def _stated_s(expected_s: Ints | int, limit_s: Ints) -> Ints:
     """Return how long a task of each job takes, short, likely and long; axes [opinion, job].
 
     By a reference unit, except where only its limit is known: that is the same everywhere.
     """
-    is_known = expected_s > 0
+    is_known = np.asarray(expected_s) > 0
     likely = np.where(is_known, np.minimum(expected_s, limit_s), limit_s)
     return np.stack([np.where(is_known, likely // 2, 1), likely, limit_s])
 
@@ -204,8 +234,8 @@ def _runs(
     slots = running_on(world, supply.nodes)
     job = leases.column("job_slot")[slots]
     score = leases.column("score_millionths")[slots]
-    expected_s, limit_s = (jobs.column(n)[job] for n in ("expected_s", "time_limit_s"))
-    walls = _wall_s(spans_s(expected_s, limit_s), limit_s, np.maximum(1, score))
+    limit_s = jobs.column("time_limit_s")[job]
+    walls = _wall_s(spans_s(world, job), limit_s, np.maximum(1, score))
     said = np.maximum(0, (begun_s(world, slots) + walls) * MILLI - now)
     # Of who is longer than expected half of what is left is as likely as anything.
     said[LIKELY] = np.where(said[LIKELY] > 0, said[LIKELY], said[HIGH] // 2)

@@ -5,7 +5,6 @@ Kernels, with their specification in `SlowFill` (tests/support/slow_fill.py).
 
 import numpy as np
 
-from intertie.placement.compiling import anew, in_place
 from intertie.placement.given import (
     CLASS,
     LARGEST,
@@ -17,6 +16,7 @@ from intertie.placement.given import (
     Kins,
     Places,
 )
+from intertie.world.compiling import anew, in_place
 
 # Why no node was found: none has room, those with room cost more than may be set aside, no pool
 # alone has room for all of a gang, or what has room is kept for the first who found none.

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertie.placement.choosing import NO_ROOM, NOT_WHOLE, TOO_DEAR, best_node, choose, suits
-from intertie.placement.compiling import anew
 from intertie.placement.given import (
     EASY,
     EASY_SJBF,
@@ -32,12 +31,14 @@ from intertie.placement.given import (
 from intertie.placement.keeping import in_order, keep, nothing_kept
 from intertie.placement.shares import (
     NOBODY,
+    Turn,
     flat,
     is_within_quota,
     next_job,
     nobody_yet,
     take,
 )
+from intertie.world.compiling import anew, in_place
 
 # As typed values: what is a literal in one call is compiled apart from every other.
 NOW: Any = np.int64(0)
@@ -74,13 +75,16 @@ def fill(
     line, total = Line(payers.queue.copy(), head, end, left, is_over), jobs.tasks.sum()
     none = np.empty((3, total), np.int64)
     placed = Placed(none[0], none[1], none[2])
-    count = serve(line, jobs, kins, places, payers, releases, kept, placed, backfill, now)
+    turn = nobody_yet(payers.used.shape[0])
+    at: Any = np.int64(now)
+    count = serve(line, turn, jobs, kins, places, payers, releases, kept, placed, backfill, at)
     return placed.job[:count], placed.node[:count]
 
 
-@anew
+@in_place
 def serve(
     line: Line,
+    turn: Turn,
     jobs: Jobs,
     kins: Kins,
     places: Places,
@@ -96,7 +100,7 @@ def serve(
     What is kept already is kept on. Of the line the heads and what is left are written.
     """
     count: int = NONE
-    turn, payer = nobody_yet(payers.used.shape[0]), NOBODY
+    payer = NOBODY
     while True:
         job = next_job(payers, line, jobs.kin, kins.is_gang, turn, payer)
         if job == NOBODY:

@@ -6,7 +6,6 @@ Kernels, with their specification in `SlowFill` (tests/support/slow_fill.py).
 import numpy as np
 
 from intertie.placement.choosing import choose, fits, suits, take
-from intertie.placement.compiling import anew, in_place
 from intertie.placement.given import (
     LARGEST,
     NO_TRADE,
@@ -19,6 +18,7 @@ from intertie.placement.given import (
     Places,
     Releases,
 )
+from intertie.world.compiling import anew, in_place
 
 
 @anew

@@ -28,6 +28,7 @@ import numpy as np
 from numba import njit
 
 from intertie.placement.given import LARGEST, Ints
+from intertie.world.compiling import in_place
 
 FIFO, SHORTEST, AREA, NARROWEST, DEADLINE, AGEING, EXPANSION, WFP3 = range(8)
 ORDERS = (
@@ -50,7 +51,7 @@ _MILLI = 1000
 _RATIO_MAX = 2**20  # waits of a thousand lengths are alike
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def queue_key(
     order: int,
     submit_ms: int,
@@ -104,7 +105,7 @@ def queue_keys(
     return keys
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _key(
     order: int, submit_ms: int, length_ms: int, units: int, deadline_ms: int, waited_ms: int
 ) -> int:
@@ -128,7 +129,7 @@ def _key(
     return _SPAN - 1 - min(_SPAN - 1, _product(square * ratio // _MILLI, units))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _product(one: int, other: int) -> int:
     """Return one × other, or the largest key where that is larger: int64 would wrap."""
     if other and one > (_SPAN - 1) // other:

@@ -10,9 +10,9 @@ beyond that it draws on its cohort, which counts only what its members draw.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from intertie.placement.given import LARGEST, Ints, Line, Payers, Takes, Tree
+from intertie.world.compiling import anew, in_place
 
 # What the turn between projects goes by, as a policy names it.
 SHARES_BY = ("use", "dominant", "none")
@@ -32,7 +32,7 @@ class Turn(NamedTuple):
     urgency: Ints
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def next_job(payers: Payers, line: Line, kin: Ints, is_gang: Ints, turn: Turn, project: int) -> int:
     """Return the job whose turn it is, or NOBODY; kin[job] and is_gang[kin] are all of theirs.
 
@@ -40,20 +40,17 @@ def next_job(payers: Payers, line: Line, kin: Ints, is_gang: Ints, turn: Turn, p
     have with NOBODY.
     """
     parent = payers.tree.parent
-    root = parent.shape[0] - 1
-    if project == NOBODY:
-        for member in range(root + 1):
-            _look_again(payers, line, kin, is_gang, turn, member)
-        return int(turn.job[root])
-    member = project
-    while member != root:
+    root, member = parent.shape[0] - 1, max(0, project)
+    if root == 1:  # a project by itself has nobody to take turns with
+        return _first_waiting(line, kin, 0)
+    while True:
         _look_again(payers, line, kin, is_gang, turn, member)
-        member = parent[member]
-    _look_again(payers, line, kin, is_gang, turn, root)
-    return int(turn.job[root])
+        if member == root:
+            return int(turn.job[root])
+        member = member + 1 if project == NOBODY else parent[member]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def is_within_quota(tree: Tree, project: int, amount: Ints, tasks: int) -> bool:
     """Return whether a project may hold so many tasks more, each of amount[limited]."""
     for resource in range(amount.shape[0]):
@@ -63,7 +60,7 @@ def is_within_quota(tree: Tree, project: int, amount: Ints, tasks: int) -> bool:
     return True
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def quota_left(tree: Tree, project: int, resource: int) -> int:
     """Return how much more a project may hold: what is its own, and what it may draw from above.
 
@@ -78,7 +75,7 @@ def quota_left(tree: Tree, project: int, resource: int) -> int:
     return left
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def take(payers: Payers, project: int, kin: int, tasks: int, use: int) -> None:
     """Count tasks of a kin as held and used by their project and all above it."""
     tree, takes = payers.tree, payers.takes
@@ -89,7 +86,7 @@ def take(payers: Payers, project: int, kin: int, tasks: int, use: int) -> None:
         member = tree.parent[member]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def hold(payers: Payers, project: int, amount: Ints, part: Ints, tasks: int) -> None:
     """Count so many tasks, each of amount[limited] and part[shared], as held; or, below 0, no more.
 
@@ -111,7 +108,7 @@ def hold(payers: Payers, project: int, amount: Ints, part: Ints, tasks: int) -> 
         member = tree.parent[member]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def dominant(part: Ints) -> int:
     """Return the largest of a member's parts; axes [shared]."""
     most = 0
@@ -120,13 +117,13 @@ def dominant(part: Ints) -> int:
     return most
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@anew
 def nobody_yet(members: int) -> Turn:
     """Return the turns before anybody was asked."""
     return Turn(np.full(members, NOBODY), np.zeros(members, np.int64), np.zeros(members, np.int64))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@anew
 def flat(used: Ints, weight: Ints, wallet: Ints, queue: Ints, kins: int) -> Payers:
     """Return projects side by side that no quota and no floor tells apart, only their use."""
     projects = wallet.shape[0]
@@ -192,7 +189,7 @@ def drawn_up(held: Ints, own: Ints, parent: Ints, projects: int) -> Ints:
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _look_again(
     payers: Payers, line: Line, kin: Ints, is_gang: Ints, turn: Turn, member: int
 ) -> None:
@@ -219,7 +216,7 @@ def _look_again(
         turn.urgency[member] = _urgency(payers, member, turn.project[member], kin[job], tasks)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _first_waiting(line: Line, kin: Ints, project: int) -> int:
     at = line.head[project]
     while at < line.end[project] and (
@@ -230,7 +227,7 @@ def _first_waiting(line: Line, kin: Ints, project: int) -> int:
     return int(line.queue[at]) if at < line.end[project] else NOBODY
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _goes_before(payers: Payers, turn: Turn, one: int, other: int) -> bool:
     """Compare used_a * weight_b with used_b * weight_a, so that nothing is rounded."""
     if turn.urgency[one] != turn.urgency[other]:
@@ -242,7 +239,7 @@ def _goes_before(payers: Payers, turn: Turn, one: int, other: int) -> bool:
     return bool(turn.job[one] < turn.job[other])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _urgency(payers: Payers, member: int, project: int, kin: int, tasks: int) -> int:
     """Return how urgent a member's next job is; it is of `project`, which may be the member."""
     tree = payers.tree
@@ -258,13 +255,13 @@ def _urgency(payers: Payers, member: int, project: int, kin: int, tasks: int) ->
     return WITHIN
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _own_left(tree: Tree, member: int, resource: int) -> int:
     """Return what is left of that part of a member's quota that it lends to nobody."""
     return int(max(0, tree.own[member, resource] - tree.held[member, resource]))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _drawn(tree: Tree, member: int, resource: int) -> int:
     """Return what a member draws on the cohort above it."""
     return int(max(0, tree.held[member, resource] - tree.own[member, resource]))

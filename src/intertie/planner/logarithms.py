@@ -1,6 +1,6 @@
 """Logarithms to the base of two in whole 1024ths: the same on every machine, unlike a float's."""
 
-from numba import njit
+from intertie.world.compiling import in_place
 
 OCTAVE = 1024
 _BITS = 10
@@ -20,7 +20,7 @@ _ROOTS = (
 )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def log2(value: int) -> int:
     """Return the logarithm of a value from 1 to below 2**62, rounded down to a 1024th."""
     assert 1 <= value < 2**62
@@ -38,7 +38,7 @@ def log2(value: int) -> int:
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def exp2(logarithm: int) -> int:
     """Return the value of a logarithm from 0 to below 61 octaves, rounded down."""
     assert 0 <= logarithm < 61 * OCTAVE

@@ -15,10 +15,10 @@ classes. Integers throughout, so that a replay on any machine foresees the same.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from intertie.planner.logarithms import OCTAVE, exp2, log2
+from intertie.world.compiling import in_place, on_call
 
 Ints = NDArray[np.int64]
 STATED, LAST_TWO, HISTORY = range(3)
@@ -82,7 +82,7 @@ def warm() -> None:
     relive(foresight_of("history", user, user, length), user, length, length)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def foresee(foresight: Foresight, job: int, user: int, stated_ms: int) -> tuple[int, int, int]:
     """Return (low, likely, high) of the length of a job that comes, in milliseconds.
 
@@ -106,7 +106,7 @@ def foresee(foresight: Foresight, job: int, user: int, stated_ms: int) -> tuple[
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def reach(foresight: Foresight, likely_ms: int, high_ms: int, stated_ms: int) -> int:
     """Return how long a job that starts is counted on to hold its room, at most.
 
@@ -118,7 +118,7 @@ def reach(foresight: Foresight, likely_ms: int, high_ms: int, stated_ms: int) ->
     return high_ms if foresight.how[0] == HISTORY and stated_ms >= ENDLESS_MS else stated_ms
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def correct(stated_ms: int, ran_ms: int) -> int:
     """Return the length expected of a job that has run for `ran_ms` and was to be over: more.
 
@@ -127,7 +127,7 @@ def correct(stated_ms: int, ran_ms: int) -> int:
     return max(ran_ms + 1, min(stated_ms, 2 * ran_ms))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def learn(foresight: Foresight, job: int, user: int, stated_ms: int, ran_ms: int) -> None:
     """Take in how long a job took that has ended."""
     how = foresight.how[0]
@@ -139,7 +139,7 @@ def learn(foresight: Foresight, job: int, user: int, stated_ms: int, ran_ms: int
         return
     found, limit = log2(max(SHORTEST_MS, ran_ms)), min(stated_ms, ENDLESS_MS)
     if foresight.centre[job]:
-        at = BINS // 2 + (found - foresight.centre[job]) // BIN
+        at = BINS // 2 + (found - foresight.centre[job] + BIN // 2) // BIN
         foresight.missed[min(BINS - 1, max(0, at))] += 1
     factor = found - log2(max(SHORTEST_MS, limit))
     for level in range(LEVELS):
@@ -148,7 +148,7 @@ def learn(foresight: Foresight, job: int, user: int, stated_ms: int, ran_ms: int
         foresight.total[at] = foresight.total[at] * LEFT_PPM // PPM + factor * PPM
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@on_call
 def relive(foresight: Foresight, user: Ints, stated_ms: Ints, ran_ms: Ints) -> tuple[int, int, int]:
     """Foresee and learn one job after another, and return what is foreseen of the last."""
     last = user.shape[0] - 1
@@ -158,7 +158,7 @@ def relive(foresight: Foresight, user: Ints, stated_ms: Ints, ran_ms: Ints) -> t
     return foresee(foresight, last, user[last], stated_ms[last])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def lean(around: int, total: int, weight: int, leans: bool) -> int:
     """Return the mean of a class's logarithms, leaning on what is known of the class around it."""
     if not leans:
@@ -166,7 +166,7 @@ def lean(around: int, total: int, weight: int, leans: bool) -> int:
     return (total + LEANS * PPM * around) // (weight + LEANS * PPM)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@in_place
 def _quantile(foresight: Foresight, job: int, part_ppm: int, limit_ms: int) -> int:
     """Return the length that so large a part of the jobs foreseen like this one do not exceed."""
     missed, counted, at = foresight.missed, 0, -1
@@ -174,6 +174,6 @@ def _quantile(foresight: Foresight, job: int, part_ppm: int, limit_ms: int) -> i
     while counted * PPM < wanted:
         at += 1
         counted += missed[at]
-    by = (at - BINS // 2) * BIN + BIN // 2
+    by = (at - BINS // 2) * BIN
     within = min(LONGEST, max(0, foresight.centre[job] + by))
     return min(limit_ms, exp2(within))

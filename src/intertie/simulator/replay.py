@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from intertie.placement.choosing import take
-from intertie.placement.compiling import in_place, on_call
 from intertie.placement.fill import serve
 from intertie.placement.given import (
     BACKFILLS,
@@ -32,7 +31,7 @@ from intertie.placement.given import (
 )
 from intertie.placement.keeping import nothing_kept
 from intertie.placement.ordering import EXPANSION, ORDERS, queue_key
-from intertie.placement.shares import flat
+from intertie.placement.shares import Turn, flat, nobody_yet
 from intertie.planner.predicting import (
     ENDLESS_MS,
     Foresight,
@@ -62,6 +61,7 @@ from intertie.simulator.tide import (
     tide_of,
 )
 from intertie.simulator.traces.trace import BadTrace, S, Trace
+from intertie.world.compiling import in_place, on_call
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Desk(NamedTuple):
 
     jobs: Jobs
     line: Line
+    turn: Turn
     payers: Payers
     size: Ints
     kept: Kept
@@ -143,7 +144,7 @@ def replay_together(
     rules = _rules_of(policy)
     told = (work, tide_of(len(trace)), desk, kins, places, foresight, rules)
     if is_by_step:
-        while _step(*told):
+        while _step_once(*told):
             pass
     else:
         _replay(*told)
@@ -190,6 +191,7 @@ def _desk_of(work: Work, kins: Kins, places: Places) -> Desk:
     return Desk(
         Jobs(work.kin, each, np.full(jobs, LARGEST), work.length),
         Line(queue, 0 * one, 0 * one, each, np.zeros(len(kins.need), np.bool_)),
+        nobody_yet(2),
         flat(0 * one, one, LARGEST * one, queue, len(kins.need)),
         kins.need[work.kin],
         nothing_kept(places),
@@ -213,6 +215,19 @@ def _replay(
 
 
 @on_call
+def _step_once(
+    work: Work,
+    tide: Tide,
+    desk: Desk,
+    kins: Kins,
+    places: Places,
+    foresight: Foresight,
+    rules: Rules,
+) -> bool:
+    return _step(work, tide, desk, kins, places, foresight, rules)
+
+
+@in_place
 def _step(
     work: Work,
     tide: Tide,
@@ -334,6 +349,7 @@ def _decide(
     releases = Releases(work.due, work.node, desk.size, tide.running[: counts[RUNNING]])
     count = serve(
         line,
+        desk.turn,
         desk.jobs,
         kins,
         places,

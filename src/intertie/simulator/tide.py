@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from intertie.placement.compiling import in_place
 from intertie.placement.given import LARGEST, Ints
+from intertie.world.compiling import in_place
 
 # What `Tide.counts` counts: who waits, who runs, how many ends are awaited, who came, who started;
 # who came since the last round, whether others may have got room since, how many were asked whether

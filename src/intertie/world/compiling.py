@@ -10,11 +10,11 @@ _njit: Any = njit  # its declared signature knows neither `_nrt` nor the wrapper
 
 # What is called by the event or by the node works in place: without its run time numba refuses to
 # allocate, and counts no references, whose atomic steps cost more than the work. It is made part of
-# its caller, and needs no way in from Python.
+# its caller.
 in_place: Callable[[Kernel], Kernel] = _njit(
-    cache=True, _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    cache=True, _nrt=False, forceinline=True, no_cfunc_wrapper=True
 )
-# Such a kernel by itself: one that is called from Python, or from several places and large.
+# Such a kernel by itself: one that is large, and called from Python or from several places.
 on_call: Callable[[Kernel], Kernel] = _njit(cache=True, _nrt=False)
 # What is called by the round may make arrays anew. (Said aloud: numba hands `_nrt` down.)
 anew: Callable[[Kernel], Kernel] = _njit(cache=True, _nrt=True)
