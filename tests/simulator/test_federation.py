@@ -135,6 +135,12 @@ def test_guests_come_in_windows_only_and_are_gone_a_grace_after() -> None:
     assert waits_s(case, fate)[0] == [0, 300]
 
 
+def test_guests_hold_no_more_at_once_than_is_lent() -> None:
+    two = (provider("a"), provider("b", lent=2))
+    case = together([(0, 50, 4), (1, 5, 2), (1, 5, 1)], [(0, 1, 1)], providers=two)
+    assert waits_s(case, joined(case, EASY))[0] == [0, 0, 5]
+
+
 def test_only_who_may_be_ended_and_who_pays_the_floor_price_comes() -> None:
     busy = ([(0, 50, 4), (1, 5, 1)], [(0, 1, 1)])
     dear = (provider("a", pays_per_unit_h=1.0), provider("b", price_per_unit_h=1.5))

@@ -60,9 +60,10 @@ class Union(NamedTuple):
     """What the clusters agreed on. Times in milliseconds.
 
     home[job], size[job, unit]. `own` are the kins as owners at home; delay[kin, cluster] is for how
-    long data travel before a job begins. Each cluster's `grace`, its weight in the fair share, and
-    when it opens to guests and shuts: at[change], cluster[change], is_open[change]. Guests save
-    their work each `interval`, and never where it is 0. Use halves in `half_life`.
+    long data travel before a job begins. Each cluster's `grace`, its weight in the fair share, the
+    most that is `lent` to guests at once, and when it opens to them and shuts: at[change],
+    cluster[change], is_open[change]. Guests save their work each `interval`, and never where it is
+    0. Use halves in `half_life`.
     """
 
     home: Ints
@@ -71,6 +72,7 @@ class Union(NamedTuple):
     delay: Ints
     grace: Ints
     weight: Ints
+    lent: Ints
     at: Ints
     cluster: Ints
     is_open: Ints
@@ -298,6 +300,7 @@ def _decide(
     kept, payers = nothing_kept(places), _payers(union, books, told, kins)
     rows, nodes = fill(told, kins, places, payers, releases, kept, backfill, now)
     for at in range(rows.shape[0]):
+        places.lent[nodes[at], 0] -= work.units[waiting[rows[at]]]
         _start(waiting[rows[at]], nodes[at], now, work, tide, union, books)
     for at in range(claims.job.shape[0]):
         if claims.when[at] != NOW:  # what was kept for this round is found anew in the next
@@ -310,6 +313,16 @@ def _decide(
             waiting[left] = job
             left += 1
     counts[WAITING] = left
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _open_to_guests(running: Ints, work: Work, places: Places, union: Union) -> Places:
+    """Return the places as guests find them: owners let them hold no more than is lent."""
+    lent = union.lent.copy()
+    for job in running:
+        if work.node[job] != union.home[job]:
+            lent[work.node[job], 0] -= work.units[job]
+    return Places(places.free, places.whole, places.traits, lent)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

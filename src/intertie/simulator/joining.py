@@ -151,6 +151,10 @@ def _union(given: Federated, kinds: Kinds) -> tuple[Union, Kins]:
         delay=delay,
         grace=grace,
         weight=np.array(given.capacities, np.int64),
+        lent=np.array(
+            [[each.capacity if each.lent is None else each.lent] for each in told.providers],
+            np.int64,
+        ),
         at=at,
         cluster=cluster,
         is_open=is_open,

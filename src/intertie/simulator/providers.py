@@ -48,6 +48,7 @@ class Provider:
     lon: float = 0.0
     grace_s: int = 30
     windows: tuple[str, ...] = ()
+    lent: int | None = None
     price_per_unit_h: float = 0.0
     pays_per_unit_h: float | None = None
 
