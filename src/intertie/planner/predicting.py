@@ -55,14 +55,14 @@ class Foresight(NamedTuple):
 def foresight_of(predictor: str, user: Ints, units: Ints, stated_ms: Ints) -> Foresight:
     """Return the foresight before any of these jobs ended; axes [job], users counted from 0."""
     how = np.array([PREDICTORS.index(predictor)], np.int64)
-    limit = np.minimum(stated_ms, ENDLESS_MS)
-    of_limit, of_user = _numbered(limit), _numbered(user)
-    own = _numbered(of_user * len(user) + of_limit)
-    sized = _numbered(own * len(user) + _numbered(units))
     classes, count = np.zeros((len(user), LEVELS), np.int64), 1
-    for level, found in enumerate((of_limit, of_user, own, sized), start=1):
-        classes[:, level] = found + count
-        count += int(found.max(initial=-1)) + 1
+    if how[0] == HISTORY:
+        of_limit, of_user = _numbered(np.minimum(stated_ms, ENDLESS_MS)), _numbered(user)
+        own = _numbered(of_user * len(user) + of_limit)
+        sized = _numbered(own * len(user) + _numbered(units))
+        for level, found in enumerate((of_limit, of_user, own, sized), start=1):
+            classes[:, level] = found + count
+            count += int(found.max(initial=-1)) + 1
     known, missed = np.zeros((2, count), np.int64), np.zeros(BINS, np.int64)
     # Before anything was foreseen: a run is an eighth of it, it, or eight times as long.
     missed[BINS // 2 - 24 : BINS // 2 + 25 : 24] = 1
