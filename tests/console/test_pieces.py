@@ -32,6 +32,9 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     who = WhoAmI(role="project", id="project-0001", name="alpha", network="n", version="1")
     monkeypatch.setattr(Intertie, "me", lambda self: who)
 
+# Said by a name that a what-if answers with.
+WHAT_IF = ("what_if.way.", "what_if.measure.", "what_if.left_out.", "what_if.waiting", "what_if.running")
+
 
 def test_every_text_of_the_console_is_there_in_every_language() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in HOUSE.glob("*.py"))
@@ -52,7 +55,7 @@ def test_no_text_of_the_console_is_left_over() -> None:
     from intertie.catalogue.texts import keys
 
     mine = {key.removeprefix("console.") for key in keys("en") if key.startswith("console.")}
-    families = ("option.", "role.", "file_kind.", "problem.", "language.")
+    families = ("option.", "role.", "file_kind.", "problem.", "language.", *WHAT_IF)
     unsaid = {key for key in mine if f'"{key}"' not in sources and not key.startswith(families)}
     assert unsaid == set()
 

@@ -97,13 +97,13 @@ def a_lease_is_given_up_too_early(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_gang_runs_on_without_a_member(patch: pytest.MonkeyPatch) -> None:
-    right = reconciling._stop_one
+    right = reconciling.stop_one
 
     def spared(world: Any, changes: Any, lease: Any, cause: Cause, now: int) -> None:
         if cause != Cause.SUPERSEDED:
             right(world, changes, lease, cause, now)
 
-    patch.setattr(reconciling, "_stop_one", spared)
+    patch.setattr(reconciling, "stop_one", spared)
     only_ask_for(patch, task_count=2, is_gang=1, time_limit_s=60)
     for other in ("_store_fault_at_decider", "_store_fault_at_doors", "_cut"):
         patch.setattr(troubles.Troubles, other, troubles.Troubles._power_loss)
