@@ -14,6 +14,7 @@ from benchmarks import (
     predictions,
     quality,
     quote_latency,
+    replay,
     rounds,
     submit_to_running,
 )
@@ -41,6 +42,7 @@ def main(words: list[str] | None = None) -> int:
         "quality": quality,
         "foresight": foresight,
         "predictions": predictions,
+        "replay": replay,
     }  # tables with options of their own
     if words and words[0] in own:
         return own[words[0]].main(words[1:])
