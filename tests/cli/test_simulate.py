@@ -46,6 +46,18 @@ def test_shared_devices_are_placed_on_the_nodes_of_a_table(call: Call) -> None:
     assert 0 < scores["fgd"]["held_share"] <= 1
 
 
+def test_several_providers_are_run_from_their_file(call: Call) -> None:
+    file = TRACES.parent / "idle.toml"
+    traces = [str(TRACES / f"itp-cluster{name}.csv") for name in ("06-first-300", "07-first-600")]
+    words = ("--providers", str(file), "--policy", "alone", "--vs", "one-pool", "--json")
+    told = json.loads(call("simulate", *traces, *words).output)["traces"][0]
+    assert told["trace"] == "idle.toml"
+    assert told["scores"]["one-pool"]["wait_mean_s"] <= told["scores"]["alone"]["wait_mean_s"]
+    assert told["scores"]["alone"]["jobs"] == 900
+    refused = call("simulate", traces[0], "--providers", str(file), "--policy", "fcfs")
+    assert "'fcfs' is none of alone, one-pool, joined" in " ".join(refused.output.split())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

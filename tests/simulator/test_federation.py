@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,8 @@ NEAR = Links(ms_per_km=0)
 
 def provider(name: str, **known: object) -> Provider:
     """Four units in one place with all others, lent at any hour."""
-    usual = {"name": name, "trace": "", "capacity": 4, "grace_s": GRACE_MS // S}
-    return Provider(**(usual | known))  # type: ignore[arg-type]
+    usual: Any = {"name": name, "trace": "", "capacity": 4, "grace_s": GRACE_MS // S}
+    return Provider(**(usual | known))
 
 
 def together(*traces: list[tuple[int, int, int]], **known: object) -> Federated:
@@ -45,7 +46,8 @@ def together(*traces: list[tuple[int, int, int]], **known: object) -> Federated:
     told = known.pop("providers", None) or tuple(provider(name) for name in "abc"[: len(traces)])
     usual = {"providers": told, "links": NEAR, "checkpoint_s": 0}
     rows = [[(at * S, run * S, 0, units, 0) for at, run, units in trace] for trace in traces]
-    return federated([in_order(each) for each in rows], Providers(**(usual | known)))  # type: ignore[arg-type]
+    said: Any = usual | known
+    return federated([in_order(each) for each in rows], Providers(**said))
 
 
 def waits_s(given: Federated, fate: Fate) -> list[list[int]]:

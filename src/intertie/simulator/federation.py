@@ -297,8 +297,9 @@ def _decide(
             _start(waiting[claims.job[at]], claims.node[at], now, work, tide, union, books)
     running = tide.running[: counts[RUNNING]]
     releases = Releases(work.due, work.node, union.size, running.copy())
-    kept, payers = nothing_kept(places), _payers(union, books, told, kins)
-    rows, nodes = fill(told, kins, places, payers, releases, kept, backfill, now)
+    open_to_guests = _open_to_guests(running, work, places, union)
+    kept, payers = nothing_kept(open_to_guests), _payers(union, books, told, kins)
+    rows, nodes = fill(told, kins, open_to_guests, payers, releases, kept, backfill, now)
     for at in range(rows.shape[0]):
         places.lent[nodes[at], 0] -= work.units[waiting[rows[at]]]
         _start(waiting[rows[at]], nodes[at], now, work, tide, union, books)
