@@ -32,8 +32,15 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     who = WhoAmI(role="project", id="project-0001", name="alpha", network="n", version="1")
     monkeypatch.setattr(Intertie, "me", lambda self: who)
 
+
 # Said by a name that a what-if answers with.
-WHAT_IF = ("what_if.way.", "what_if.measure.", "what_if.left_out.", "what_if.waiting", "what_if.running")
+WHAT_IF = (
+    "what_if.way.",
+    "what_if.measure.",
+    "what_if.left_out.",
+    "what_if.waiting",
+    "what_if.running",
+)
 
 
 def test_every_text_of_the_console_is_there_in_every_language() -> None:
