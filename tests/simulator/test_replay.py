@@ -55,6 +55,7 @@ class SlowReplay:
         self.waiting: list[int] = []
         self.start: dict[int, int] = {}
         self.running: list[int] = []
+        self.used = [0] * (int(trace.user.max(initial=0)) + 1)
 
     def run(self) -> list[int]:
         """Return when each job started."""
@@ -126,6 +127,13 @@ class SlowReplay:
             patience_ms=self.policy.patience_s * 1000 or 2**62,
         )
 
+    def _payer(self, job: int) -> int:
+        return int(self.trace.user[job]) if self.policy.is_fair else 0
+
+    def _use(self, job: int) -> int:
+        stated_s = int(self.trace.length_ms[job]) // 1000
+        return stated_s * int(self.trace.units[job]) if self.policy.is_fair else 0
+
     def _round(self, now: int) -> None:
         self.waiting.sort(key=lambda job: (self._key(job, now), job))
         units = self.trace.units.tolist()
@@ -137,15 +145,19 @@ class SlowReplay:
             need=[[units[job]] for job in self.waiting],
             rank=[[0]] * len(self.waiting),
             hold=[[0]] * len(self.waiting),
-            use=[0] * len(self.waiting),
+            use=[self._use(job) for job in self.waiting],
             is_gang=[0] * len(self.waiting),
-            project=[0] * len(self.waiting),
+            project=[self._payer(job) for job in self.waiting],
+            used=self.used,
+            weight=[1] * len(self.used),
+            wallet=[100] * len(self.used),
             free=[[self.capacity - sum(units[job] for job in self.running)]],
             whole=[[self.capacity]],
             lent=[[self.capacity - sum(units[job] for job in self.running)]],
             releases=[(max(0, self._expected(job) - now), 0, [units[job]]) for job in self.running],
         )
-        placed = SlowFill(replace(told, backfill=self.policy.backfill)).run()
+        slow = SlowFill(replace(told, backfill=self.policy.backfill))
+        placed, self.used = slow.run(), slow.used
         for row, _ in placed:
             self.start[self.waiting[row]] = now
             self.running.append(self.waiting[row])
@@ -172,6 +184,20 @@ policies = st.builds(
     st.sampled_from(PREDICTORS),
     st.sampled_from([0, 1, 4]),
 )
+
+
+fair = st.builds(
+    ReplayPolicy, st.sampled_from(BACKFILLS), st.booleans(), st.booleans(), is_fair=st.just(True)
+)
+
+
+@given(rows, fair)
+def test_where_users_take_turns_every_job_starts_when_it_does_in_the_slow_twin(
+    told: list[Row], policy: ReplayPolicy
+) -> None:
+    seconds = [(at, run, length * 1000, units, user) for at, run, length, units, user in told]
+    trace = in_order(seconds)
+    assert replay(trace, CAPACITY, policy).tolist() == SlowReplay(trace, CAPACITY, policy).run()
 
 
 @given(rows, policies)

@@ -16,6 +16,7 @@ EASY_PLUS = ReplayPolicy("easy-sjbf", predictor="last-two")
 EASY_PATIENT = ReplayPolicy(order="ageing", predictor="history", patience_s=PATIENCE_S)
 QUEUEING = {name: ReplayPolicy(name) for name in BACKFILLS}
 QUEUEING |= {"easy++": EASY_PLUS, "easy-patient": EASY_PATIENT}
+QUEUEING |= {"easy-fair": ReplayPolicy(is_fair=True)}
 
 
 def run(policy: ReplayPolicy, trace: Trace, setting: Setting) -> Outcome:

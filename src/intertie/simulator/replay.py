@@ -69,7 +69,8 @@ class ReplayPolicy:
     """How a replay decides: who may go before the first that finds no room, on what lengths.
 
     `order` is who goes first, but before all others who has waited longer than `patience_s` (0: no
-    one). `predictor` is where lengths come from; `is_perfect`: they are what jobs will take,
+    one); `is_fair`: of the users' queues the one whose jobs had the least units × seconds by what
+    they stated. `predictor` is where lengths come from; `is_perfect`: they are what jobs will take,
     whatever their users asked for. `is_by_event`: a round after each single event, else one for
     all events of an instant.
     """
@@ -80,6 +81,7 @@ class ReplayPolicy:
     order: str = "fifo"
     predictor: str = "stated"
     patience_s: int = 0
+    is_fair: bool = False
 
 
 class Desk(NamedTuple):
@@ -126,19 +128,17 @@ def replay_together(
     nowhere that it may go. `is_by_step`: the loop over events is Python's, and calls the kernel
     for each, as a live decider would; the result is the same.
     """
-    shapes, kin = np.unique(trace.units * len(rank) + trace.home, return_inverse=True)
-    units, own = np.divmod(shapes, len(rank))
     whole = np.array(capacity, np.int64).reshape(-1, 1)
-    may = rank[own] != NO_TRADE
-    if too_large := np.flatnonzero(~(may & (whole[:, 0] >= units[:, None])).any(axis=1)).tolist():
-        largest, most = int(units[too_large].max()), int(whole.max())
-        raise BadTrace(f"a job asks for {largest} units of {most}: give at least {largest}")
-    none, free_of_charge = np.zeros(len(units), np.int64), np.zeros_like(rank[own])
-    kins = Kins(units.reshape(-1, 1).copy(), none, rank[own], free_of_charge, none, none, none)
+    may = rank != NO_TRADE
+    largest = np.where(may, whole[:, 0], 0).max(axis=1, initial=0)[trace.home]
+    if (too_large := trace.units > largest).any():
+        least = int(trace.units[too_large].max())
+        raise BadTrace(f"a job asks for {least} units of {whole.max()}: give at least {least}")
     traits = np.zeros((len(capacity), 3), np.int64)
     traits[:, POOL] = np.arange(len(capacity))
     places = Places(whole.copy(), whole, traits, whole.copy())
-    work = work_of(trace, kin.reshape(-1).astype(np.int64), policy)
+    kins, kin = _kins_of(trace, rank, policy)
+    work = work_of(trace, kin, policy)
     desk = _desk_of(work, kins, places)
     foresight = foresight_of(policy.predictor, work.user, work.units, work.stated)
     rules = _rules_of(policy)
@@ -149,6 +149,25 @@ def replay_together(
     else:
         _replay(*told)
     return work.start, work.node
+
+
+def _kins_of(trace: Trace, rank: Ints, policy: ReplayPolicy) -> tuple[Kins, Ints]:
+    """Return what jobs differ in, and the kin of each; users and lengths only where it is fair."""
+    columns = [trace.home, trace.units]
+    if policy.is_fair:
+        columns += [trace.user, trace.length_ms // S]
+    kin = np.zeros(len(trace), np.int64)
+    for column in columns:
+        numbers = np.unique(column, return_inverse=True)[1]
+        kin = np.unique(kin * len(trace) + numbers, return_inverse=True)[1]
+    first = np.unique(kin, return_index=True)[1]
+    units, none = trace.units[first], np.zeros(len(first), np.int64)
+    # Cut to what the kernel can add up, of all jobs, and multiply by two.
+    stated_s = np.minimum(trace.length_ms[first] // S, LARGEST // 4 // len(trace) // units)
+    use, user = (stated_s * units, trace.user[first]) if policy.is_fair else (none, none)
+    ranks = rank[trace.home[first]]
+    kins = Kins(units.reshape(-1, 1).copy(), none, ranks, np.zeros_like(ranks), use, none, user)
+    return kins, kin
 
 
 def _rules_of(policy: ReplayPolicy) -> Rules:
@@ -184,14 +203,14 @@ def work_of(trace: Trace, kin: Ints, policy: ReplayPolicy) -> Work:
 
 
 def _desk_of(work: Work, kins: Kins, places: Places) -> Desk:
-    """Return the desk before the first round: everybody pays alike and has enough."""
-    jobs, one = len(work.kin), np.ones(1, np.int64)
+    """Return the desk before the first round: all have the same weight and money enough."""
+    jobs, one = len(work.kin), np.ones(int(kins.project.max(initial=0)) + 1, np.int64)
     each = np.ones(jobs, np.int64)
     queue, job, node, by_end = np.empty((4, jobs), np.int64)
     return Desk(
         Jobs(work.kin, each, np.full(jobs, LARGEST), work.length),
         Line(queue, 0 * one, 0 * one, each, np.zeros(len(kins.need), np.bool_)),
-        nobody_yet(2),
+        nobody_yet(len(one) + 1),
         flat(0 * one, one, LARGEST * one, queue, len(kins.need)),
         kins.need[work.kin],
         nothing_kept(places),
@@ -282,6 +301,7 @@ def _come(job: int, work: Work, tide: Tide, foresight: Foresight, rules: Rules) 
     work.reach[job] = max(1, reach(foresight, likely, high, stated))
     work.key[job] = _key(job, work.submit[job], work, rules)
     insert(tide.waiting, tide.counts[WAITING], work.key, job)
+    tide.newcomer[0] = job
     tide.counts[CAME] += 1
     tide.counts[NEW] += 1
     tide.counts[WAITING] += 1
@@ -332,19 +352,17 @@ def _decide(
     """
     counts, line, kept = tide.counts, desk.line, desk.kept
     _put_in_order(now, work, tide, rules)
-    line.head[0], line.end[0] = 0, counts[WAITING]
-    if _is_settled(now, work, tide, kept):
+    asked, count = tide.waiting, counts[WAITING]
+    if _is_settled(now, work, tide, kept, line.head.shape[0] == 1):
         # All others found no room when there was no less: only who has just come is asked.
         is_barred = rules.backfill == FCFS and kept.at[0] < LARGEST
-        line.end[0] = 0 if is_barred else counts[NEW]
-        line.queue[0] = counts[CAME] - 1
+        asked, count = tide.newcomer, 0 if is_barred else counts[NEW]
     else:
         kept.at[0] = LARGEST
-        for at in range(counts[WAITING]):
-            line.queue[at] = tide.waiting[at]
     counts[NEW] = counts[GIVEN] = 0
-    if not line.end[0]:
+    if not count:
         return
+    _put_in_line(asked, count, line, kins.project, work.kin)
     line.is_over[:] = False
     releases = Releases(work.due, work.node, desk.size, tide.running[: counts[RUNNING]])
     count = serve(
@@ -398,14 +416,36 @@ def _key(job: int, now: int, work: Work, rules: Rules) -> int:
 
 
 @in_place
-def _is_settled(now: int, work: Work, tide: Tide, kept: Kept) -> bool:
+def _put_in_line(asked: Ints, count: int, line: Line, project: Ints, kin: Ints) -> None:
+    """Put jobs into their projects' queues, each in the order given."""
+    head, end, first = line.head, line.end, 0
+    if head.shape[0] == 1:
+        head[0], end[0] = 0, count
+        for at in range(count):
+            line.queue[at] = asked[at]
+        return
+    end[:] = 0
+    for at in range(count):
+        end[project[kin[asked[at]]]] += 1
+    for owner in range(head.shape[0]):
+        head[owner] = first
+        first += end[owner]
+        end[owner] = head[owner]
+    for at in range(count):
+        owner = project[kin[asked[at]]]
+        line.queue[end[owner]] = asked[at]
+        end[owner] += 1
+
+
+@in_place
+def _is_settled(now: int, work: Work, tide: Tide, kept: Kept, is_alone: bool) -> bool:
     """Return whether all who wait but the last who came were asked, and would be told the same.
 
     Nothing was given back since, what is kept is kept for somebody before him, and its instant has
-    not passed.
+    not passed. Where projects take turns he may be before that one, whoever came first.
     """
     counts = tide.counts
-    if counts[GIVEN] or counts[NEW] > 1:
+    if counts[GIVEN] or counts[NEW] > is_alone:
         return False
     if kept.at[0] == LARGEST or not counts[NEW]:
         return bool(now <= kept.at[0])

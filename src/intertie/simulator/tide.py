@@ -48,13 +48,15 @@ class Work(NamedTuple):
 class Tide(NamedTuple):
     """`waiting` by key, `running` by expected end, `ending` a heap by (end, begun); axes [job].
 
-    Of two alike the first that came goes first. How many there are is in `counts`.
+    Of two alike the first that came goes first. How many there are is in `counts`, and who came
+    last in `newcomer`[0].
     """
 
     waiting: Ints
     running: Ints
     ending: Ints
     counts: Ints
+    newcomer: Ints
 
 
 def tide_of(jobs: int) -> Tide:
@@ -62,7 +64,7 @@ def tide_of(jobs: int) -> Tide:
     waiting, running, ending = np.empty((3, jobs), np.int64)
     counts = np.zeros(9, np.int64)
     counts[NOW] = ABSENT
-    return Tide(waiting, running, ending, counts)
+    return Tide(waiting, running, ending, counts, np.zeros(1, np.int64))
 
 
 @in_place
