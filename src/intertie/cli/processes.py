@@ -45,11 +45,6 @@ class Process:
         """Return the child's exit code, or None while it runs."""
         return None if self._child is None else self._child.poll()
 
-    def wait(self) -> None:
-        """Return when the child has ended."""
-        assert self._child is not None, "start it first"
-        self._child.wait()
-
     def stop(self, timeout_s: float = 10.0) -> None:
         """Ask the child to end, and end it when it does not."""
         if self._child is None or self._child.poll() is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intertie.cli.listening import Listening
-from intertie.cli.processes import Process, python_command
+from intertie.cli.worker import Worker
 
 NICENESS = 10
 
@@ -27,40 +27,6 @@ class Place:
         return cls(data, database or database_url(data))
 
 
-class Worker:
-    """The process that lives through what-ifs beside a door: there only while one waits."""
-
-    def __init__(self, place: Place) -> None:
-        command = python_command("intertie.cli.processes", "what-ifs", place.database)
-        self._process = Process("what-ifs", command, place.data / "log" / "what-ifs.log")
-        self._lock = threading.Lock()
-        self._is_wanted, self._is_over = False, False
-        self._thread: threading.Thread | None = None
-
-    def wake(self) -> None:
-        """See to it that what waits now will be lived through."""
-        with self._lock:
-            self._is_wanted = True
-            if self._thread is None and not self._is_over:
-                self._thread = threading.Thread(target=self._work, daemon=True)
-                self._thread.start()
-
-    def end(self) -> None:
-        """End the process; what it was at waits for another's."""
-        self._is_over = True
-        self._process.stop()
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._is_wanted or self._is_over:
-                    self._thread = None
-                    return
-                self._is_wanted = False
-            self._process.start()
-            self._process.wait()
-
-
 def serve(place: Place, listening: Listening, log_level: str = "info") -> None:
     """Run a door, and the console on it, until the process is told to end."""
     from intertie.control.logs import configure
@@ -76,7 +42,7 @@ def serve(place: Place, listening: Listening, log_level: str = "info") -> None:
     engine = open_network(place.database)
     watch_database(engine)
     wake = Wake(place.data, "door", engine)
-    worker = Worker(place)
+    worker = Worker(place.database, place.data / "log" / "what-ifs.log")
     blobs = blobs_told_by(os.environ, place.data)
     app = create_app(engine, wake, place.data, blobs, worker.wake)
     if listening.has_console:
