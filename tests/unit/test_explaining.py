@@ -1,14 +1,16 @@
 """Why, when and what instead: what a job that waits is told, held against what then happens."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intertie.catalogue.texts import text
-from intertie.cycle import forecasting
+from intertie.cycle import forecasting, placing
 from intertie.cycle.inbox import InboxRow
 from intertie.cycle.river import flow
 from intertie.cycle.scoring import widened
@@ -306,3 +308,37 @@ def test_what_the_history_says_of_such_tasks_makes_the_range() -> None:
     assert told.likely_at - network.now >= 95_000
     network.pass_s(60)
     assert replay(network.recording).differing == ()
+
+
+def test_every_fill_of_a_round_and_of_a_forecast_is_given_arrays_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For others numba would compile all kernels again, and the round wait for half a minute."""
+    strided: set[str] = set()
+    kernel = placing.fill
+
+    def watched(*given: Any) -> Any:
+        strided.update(name for name, each in arrays_in(given) if not each.flags.c_contiguous)
+        return kernel(*given)
+
+    monkeypatch.setattr(placing, "fill", watched)
+    network, project = a_site()
+    add_site(network, "far", 2)
+    network.job(project, **of(2, 100))
+    network.pass_s(1)
+    for cores, seconds in ((4, 50), (2, 300), (3, 40), (1, 70)):
+        network.job(project, **of(cores, seconds))
+    network.job(project, **of(4, 50, deadline_at=network.now + 10_000_000))
+    assert queue(network).waiting
+    network.pass_s(200)
+    assert strided == set()
+
+
+def arrays_in(given: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every array in bundles of bundles, with the name of its field."""
+    if isinstance(given, np.ndarray):
+        yield name, given
+    elif isinstance(given, tuple):
+        names = getattr(given, "_fields", map(str, range(len(given))))
+        for inner, each in zip(names, given, strict=True):
+            yield from arrays_in(each, f"{name}.{inner}")

@@ -26,9 +26,10 @@ def prepare_kernels() -> None:
 
 def warm_kernels() -> None:
     """Compile or load every kernel, so that the first round does not wait for it."""
-    from intertie.placement import fill, preempting
+    from intertie.placement import fill, ordering, preempting
     from intertie.planner import predicting
 
     fill.warm()
+    ordering.warm()
     preempting.warm()
     predicting.warm()

@@ -57,7 +57,8 @@ def prices_of(world: World, kins: list[int], pools: list[int], policy: Policy) -
     if board is None or board.policy != policy:
         board = world.memo["prices"] = _Board(policy)
     board.refresh(world, kins, pools)
-    return Prices(*board.data[:, kins, : len(pools)])
+    # In one piece, as kernels were compiled for: for other strides numba compiles them all again.
+    return Prices(*np.ascontiguousarray(board.data[:, kins, : len(pools)]))
 
 
 def prices_for(world: World, kin: Kin, pools: list[int], policy: Policy) -> Prices:
@@ -68,7 +69,7 @@ def prices_for(world: World, kin: Kin, pools: list[int], policy: Policy) -> Pric
         (*_columns(each, kin, policy), moving_s(world, kin.request, pool, policy)) if each else none
         for each, pool in zip(found, pools, strict=True)
     ]
-    return Prices(*np.array(rows, np.int64).T[:, None, :])
+    return Prices(*np.ascontiguousarray(np.array(rows, np.int64).T[:, None, :]))
 
 
 def priced(world: World, kin: Kin, pool: Pool) -> Priced | None:
